@@ -1,0 +1,264 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! The rules of a request that span fields.
+//!
+//! [`check`] is the only way to a [`Checked`] request, and the helper takes nothing else. Rules that
+//! depend on where the helper's rights come from are in [`Checked::permits`].
+
+use bincode::{Decode, Encode};
+
+use crate::codec::DecodeFault;
+use crate::event::Mode;
+use crate::header::HeaderFault;
+use crate::limits;
+use crate::request::{
+    Access, Content, Demand, Destination, FdIndex, Init, Operation, Propagation, Request,
+    UserNamespace,
+};
+
+/// A request that follows every rule of this module.
+#[derive(Debug)]
+pub struct Checked(Request);
+
+/// Why a request is refused. The answer to a frontend whose user could not have meant it, or to an
+/// attacker.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Encode, Decode)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize))]
+pub enum Refusal {
+    /// The header is none.
+    Header(HeaderFault),
+    /// The bytes are no request.
+    Decode(DecodeFault),
+    /// The descriptors that came are not those that the header announced.
+    Descriptors,
+    /// A rule is broken, by the item with this index where the rule is about lists.
+    Rule(Rule, u32),
+}
+
+/// The rules.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Encode, Decode)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize))]
+pub enum Rule {
+    /// At most [`limits::OPERATIONS`] operations.
+    OperationCount,
+    /// Each descriptor that came is named exactly once; the index is that of the descriptor.
+    DescriptorUse,
+    /// Permission bits are at most 07777, of a tmpfs 01777, a umask 0777.
+    Mode,
+    /// A tmpfs size is at least one byte and at most `i64::MAX`.
+    Size,
+    /// The root itself cannot be made a file or a symlink.
+    Root,
+    /// A new procfs needs a new pid namespace, else it would show more than the caller sees.
+    ProcNeedsPid,
+    /// A message queue file system needs a new IPC namespace.
+    MqueueNeedsIpc,
+    /// A host name needs a new UTS namespace.
+    HostnameNeedsUts,
+    /// The payload can be pid 1 only in a new pid namespace.
+    InitNeedsPid,
+    /// Slave propagation is for binds that are not read-only: a mount that arrives later would be
+    /// writable.
+    SlaveReadOnly,
+    /// There is at least one and at most [`limits::PROGRAMS`] programs.
+    ProgramCount,
+    /// The argument vector has at least one and at most [`limits::ARGUMENTS`] strings of together
+    /// [`limits::ARGUMENT_BYTES`].
+    Arguments,
+    /// The environment has at most [`limits::ARGUMENTS`] strings of together
+    /// [`limits::ARGUMENT_BYTES`].
+    Environment,
+    /// There is at least one and at most [`limits::DIRECTORIES`] working directories.
+    DirectoryCount,
+    /// A limit names a resource twice, one the kernel does not know, or a soft above a hard limit.
+    Limit,
+    /// A descriptor number of the payload is used twice or too high.
+    Target,
+    /// At most [`limits::FILTERS`] seccomp programs.
+    FilterCount,
+    /// Capabilities are refused where the helper has privilege: no one gains one through it (I12).
+    Capabilities,
+    /// Other ids need a setuid root helper or an unprivileged one; with file capabilities the
+    /// namespace would belong to the caller, who would have every capability in it (I12).
+    UserNamespace,
+    /// An id of -1 is none.
+    Ids,
+}
+
+/// Checks the rules of `request`, with which `descriptors` descriptors came.
+///
+/// # Errors
+/// The first rule that is broken.
+pub fn check(request: Request, descriptors: usize) -> Result<Checked, Refusal> {
+    namespaces(&request)?;
+    operations(&request)?;
+    payload(&request)?;
+    descriptor_use(&request, descriptors)?;
+    Ok(Checked(request))
+}
+
+impl Checked {
+    /// The request, which can be read but not changed any more.
+    #[must_use]
+    pub fn get(&self) -> &Request {
+        &self.0
+    }
+
+    /// Checks the rules that depend on where the helper's rights come from (design section 5).
+    ///
+    /// # Errors
+    /// The first rule that is broken.
+    pub fn permits(&self, mode: Mode) -> Result<(), Refusal> {
+        let mapped = self.0.namespaces.user != UserNamespace::Default;
+        let capable = self.0.payload.capabilities != 0;
+        match mode {
+            Mode::SetuidRoot => rule(!capable, Rule::Capabilities, 0),
+            Mode::FileCapabilities => {
+                rule(!capable, Rule::Capabilities, 0)?;
+                rule(!mapped, Rule::UserNamespace, 0)
+            }
+            Mode::Root | Mode::Unprivileged => Ok(()),
+        }
+    }
+}
+
+/// An error unless `kept`.
+fn rule(kept: bool, rule: Rule, index: usize) -> Result<(), Refusal> {
+    if kept { Ok(()) } else { Err(Refusal::Rule(rule, u32::try_from(index).unwrap_or(u32::MAX))) }
+}
+
+fn namespaces(request: &Request) -> Result<(), Refusal> {
+    let wanted = &request.namespaces;
+    rule(wanted.hostname.is_none() || wanted.uts == Demand::Required, Rule::HostnameNeedsUts, 0)?;
+    if let UserNamespace::Mapped { uid, gid } = wanted.user {
+        rule(uid != u32::MAX && gid != u32::MAX, Rule::Ids, 0)?;
+    }
+    rule(
+        request.supervision.init == Init::Reaper || wanted.pid == Demand::Required,
+        Rule::InitNeedsPid,
+        0,
+    )
+}
+
+fn operations(request: &Request) -> Result<(), Refusal> {
+    let list = &request.operations;
+    rule(list.len() <= limits::OPERATIONS, Rule::OperationCount, 0)?;
+    for (index, operation) in list.iter().enumerate() {
+        let mode = |bits: u32, limit: u32| rule(bits <= limit, Rule::Mode, index);
+        let place = |destination: &Destination| mode(destination.parents, 0o7777);
+        let not_root = |place: &Destination| rule(place.path.as_bytes() != b"/", Rule::Root, index);
+        match operation {
+            Operation::Bind(bind) => {
+                place(&bind.destination)?;
+                let writable = match bind.access {
+                    Access::ReadOnly => false,
+                    Access::ReadWrite | Access::Device => true,
+                };
+                let quiet = bind.propagation == Propagation::Private;
+                rule(writable || quiet, Rule::SlaveReadOnly, index)?;
+            }
+            Operation::Tmpfs { destination, mode: bits, size } => {
+                place(destination)?;
+                mode(*bits, 0o1777)?;
+                let sane = size.is_none_or(|size| size > 0 && i64::try_from(size).is_ok());
+                rule(sane, Rule::Size, index)?;
+            }
+            Operation::Proc { destination, protect: _ } => {
+                place(destination)?;
+                let own = request.namespaces.pid == Demand::Required;
+                rule(own, Rule::ProcNeedsPid, index)?;
+            }
+            Operation::Devices { destination, console: _ } => place(destination)?,
+            Operation::Mqueue { destination } => {
+                place(destination)?;
+                let own = request.namespaces.ipc == Demand::Required;
+                rule(own, Rule::MqueueNeedsIpc, index)?;
+            }
+            Operation::Directory { destination, mode: bits } => {
+                place(destination)?;
+                mode(*bits, 0o7777)?;
+            }
+            Operation::File { destination, mode: bits, content: _ } => {
+                place(destination)?;
+                mode(*bits, 0o7777)?;
+                not_root(destination)?;
+            }
+            Operation::Symlink { destination, target: _ } => {
+                place(destination)?;
+                not_root(destination)?;
+            }
+            Operation::Chmod { path: _, mode: bits } => mode(*bits, 0o7777)?,
+            Operation::RemountReadOnly { path: _ } => {}
+        }
+    }
+    Ok(())
+}
+
+fn payload(request: &Request) -> Result<(), Refusal> {
+    let payload = &request.payload;
+    let programs = (1..=limits::PROGRAMS).contains(&payload.programs.len());
+    rule(programs, Rule::ProgramCount, 0)?;
+    let arguments = payload.arguments.iter().map(|text| text.as_bytes().len());
+    rule(!payload.arguments.is_empty(), Rule::Arguments, 0)?;
+    rule(fits(arguments), Rule::Arguments, 0)?;
+    let environment = payload.environment.iter().map(|text| text.as_bytes().len());
+    rule(fits(environment), Rule::Environment, 0)?;
+    let directories = (1..=limits::DIRECTORIES).contains(&payload.directories.len());
+    rule(directories, Rule::DirectoryCount, 0)?;
+    rule(payload.umask <= 0o777, Rule::Mode, 0)?;
+    rule(payload.filters.len() <= limits::FILTERS, Rule::FilterCount, 0)?;
+
+    for (index, limit) in payload.limits.iter().enumerate() {
+        let known = limit.resource < limits::RESOURCES;
+        let once = payload.limits.iter().take(index).all(|l| l.resource != limit.resource);
+        rule(known && once && limit.soft <= limit.hard, Rule::Limit, index)?;
+    }
+
+    let mut targets: Vec<u32> = payload.pass.iter().map(|pass| pass.target).collect();
+    targets.sort_unstable();
+    let once = targets.windows(2).all(|pair| pair.first() != pair.last());
+    let low = targets.last().is_none_or(|last| *last < limits::TARGET_DESCRIPTOR);
+    rule(once && low, Rule::Target, 0)
+}
+
+/// Whether strings of these lengths fit the limits of `execve(2)`.
+fn fits(lengths: impl ExactSizeIterator<Item = usize>) -> bool {
+    lengths.len() <= limits::ARGUMENTS
+        && lengths.fold(0_usize, |sum, length| sum.saturating_add(length).saturating_add(1))
+            <= limits::ARGUMENT_BYTES
+}
+
+/// Every descriptor slot of the request.
+fn slots(request: &Request) -> impl Iterator<Item = FdIndex> + '_ {
+    let operations = request.operations.iter().filter_map(|operation| match operation {
+        Operation::Bind(bind) => Some(bind.source),
+        Operation::File { content: Content::Descriptor(fd), .. } => Some(*fd),
+        Operation::Devices { console, .. } => *console,
+        Operation::File { content: Content::Bytes(_), .. }
+        | Operation::Tmpfs { .. }
+        | Operation::Proc { .. }
+        | Operation::Mqueue { .. }
+        | Operation::Directory { .. }
+        | Operation::Symlink { .. }
+        | Operation::Chmod { .. }
+        | Operation::RemountReadOnly { .. } => None,
+    });
+    operations
+        .chain(request.payload.landlock)
+        .chain(request.payload.pass.iter().map(|pass| pass.source))
+}
+
+/// Each descriptor is named exactly once: none is left over, none has two meanings.
+fn descriptor_use(request: &Request, descriptors: usize) -> Result<(), Refusal> {
+    let mut used = vec![false; descriptors];
+    for FdIndex(index) in slots(request) {
+        let slot = usize::try_from(index).ok().and_then(|at| used.get_mut(at));
+        match slot {
+            Some(used) if !*used => *used = true,
+            Some(_) | None => return Err(Refusal::Rule(Rule::DescriptorUse, index)),
+        }
+    }
+    match used.iter().position(|used| !used) {
+        Some(index) => rule(false, Rule::DescriptorUse, index),
+        None => Ok(()),
+    }
+}

@@ -1,0 +1,331 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! The spec of one sandbox, as it travels.
+//!
+//! Nothing in here names a host object by path: host objects are descriptors that the frontend
+//! opened with the user's own rights (I1). Paths are paths of the sandbox.
+
+use bincode::{Decode, Encode};
+
+use crate::text::{Argument, Filter, Hostname, Program, SandboxPath, SymlinkTarget, Variable};
+
+/// Everything the helper is told about one sandbox.
+#[derive(Clone, Debug, PartialEq, Eq, Encode, Decode)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize))]
+#[cfg_attr(feature = "serde", serde(rename_all = "snake_case"))]
+pub struct Request {
+    /// Which namespaces are made.
+    pub namespaces: Namespaces,
+    /// What is done below the new, empty root, in this order.
+    pub operations: Vec<Operation>,
+    /// The program to run.
+    pub payload: Payload,
+    /// How the processes of the sandbox belong together.
+    pub supervision: Supervision,
+}
+
+/// The position of a descriptor among those that came with the request. Each is named exactly
+/// once, by the slot that says what it is for.
+#[derive(Clone, Copy, PartialOrd, Ord, Hash, Debug, PartialEq, Eq, Encode, Decode)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize))]
+#[cfg_attr(feature = "serde", serde(rename_all = "snake_case"))]
+pub struct FdIndex(pub u32);
+
+/// Whether a namespace is made.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Encode, Decode)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize))]
+#[cfg_attr(feature = "serde", serde(rename_all = "snake_case"))]
+pub enum Demand {
+    /// The caller's is kept.
+    Share,
+    /// A new one, or the caller's where that fails; an event says so.
+    Optional,
+    /// A new one, or no sandbox.
+    Required,
+}
+
+/// The namespaces of the sandbox. A mount namespace is always made.
+#[derive(Clone, Debug, PartialEq, Eq, Encode, Decode)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize))]
+#[cfg_attr(feature = "serde", serde(rename_all = "snake_case"))]
+pub struct Namespaces {
+    /// User namespace.
+    pub user: UserNamespace,
+    /// Makes every further user namespace impossible for the payload by the namespace's own
+    /// limit. Acts where the helper makes the user namespace; elsewhere a seccomp program is
+    /// what holds.
+    pub limit_user_namespaces: bool,
+    /// Process ids.
+    pub pid: Demand,
+    /// System V IPC and POSIX message queues.
+    pub ipc: Demand,
+    /// Network. In a new one the loopback interface is brought up.
+    pub net: Demand,
+    /// Host and domain name.
+    pub uts: Demand,
+    /// Root of the cgroup hierarchies.
+    pub cgroup: Demand,
+    /// Host name in the new UTS namespace.
+    pub hostname: Option<Hostname>,
+}
+
+/// Which user namespace the payload lives in (design section 5, I12).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Encode, Decode)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize))]
+#[cfg_attr(feature = "serde", serde(rename_all = "snake_case"))]
+pub enum UserNamespace {
+    /// None where the helper has privilege; otherwise one that maps the caller's ids to
+    /// themselves.
+    Default,
+    /// One in which the caller's ids appear as these. Owned by root where the helper is setuid
+    /// root, refused with file capabilities, owned by the caller without privilege.
+    Mapped {
+        /// User id inside.
+        uid: u32,
+        /// Group id inside.
+        gid: u32,
+    },
+}
+
+/// A place in the sandbox that an operation fills.
+#[derive(Clone, Debug, PartialEq, Eq, Encode, Decode)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize))]
+#[cfg_attr(feature = "serde", serde(rename_all = "snake_case"))]
+pub struct Destination {
+    /// Where.
+    pub path: SandboxPath,
+    /// Permission bits of parent directories that are missing.
+    pub parents: u32,
+}
+
+/// One step of building the root.
+#[derive(Clone, Debug, PartialEq, Eq, Encode, Decode)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize))]
+#[cfg_attr(feature = "serde", serde(rename_all = "snake_case"))]
+pub enum Operation {
+    /// Attaches a recursive clone of a host tree, file, socket or device.
+    Bind(Bind),
+    /// Mounts an empty tmpfs (`nosuid`, `nodev`).
+    Tmpfs {
+        /// Mount point; made if missing.
+        destination: Destination,
+        /// Permission bits of its root directory.
+        mode: u32,
+        /// Largest size in bytes; the kernel's default (half of memory) if absent.
+        size: Option<u64>,
+    },
+    /// Mounts a new procfs for the new pid namespace (`nosuid`, `nodev`, `noexec`).
+    Proc {
+        /// Mount point; made if missing.
+        destination: Destination,
+        /// Covers `sys`, `sysrq-trigger`, `irq` and `bus` read-only.
+        protect: bool,
+    },
+    /// Mounts a private `/dev`: `null zero full random urandom tty`, links, `shm`, a new devpts.
+    Devices {
+        /// Mount point; made if missing.
+        destination: Destination,
+        /// A terminal to appear as `console`.
+        console: Option<FdIndex>,
+    },
+    /// Mounts the message queue file system of the new IPC namespace.
+    Mqueue {
+        /// Mount point; made if missing.
+        destination: Destination,
+    },
+    /// Makes a directory; an existing one is left as it is.
+    Directory {
+        /// Where.
+        destination: Destination,
+        /// Permission bits.
+        mode: u32,
+    },
+    /// Makes a regular file, or empties an existing one, and fills it.
+    File {
+        /// Where.
+        destination: Destination,
+        /// Permission bits of a new file.
+        mode: u32,
+        /// What it holds.
+        content: Content,
+    },
+    /// Makes a symlink; one with the same target may exist.
+    Symlink {
+        /// Where.
+        destination: Destination,
+        /// What it says.
+        target: SymlinkTarget,
+    },
+    /// Changes the permission bits of something that exists.
+    Chmod {
+        /// What.
+        path: SandboxPath,
+        /// Permission bits.
+        mode: u32,
+    },
+    /// Makes the mount at this path read-only, without those below it.
+    RemountReadOnly {
+        /// A mount point of the sandbox.
+        path: SandboxPath,
+    },
+}
+
+/// See [`Operation::Bind`].
+#[derive(Clone, Debug, PartialEq, Eq, Encode, Decode)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize))]
+#[cfg_attr(feature = "serde", serde(rename_all = "snake_case"))]
+pub struct Bind {
+    /// An `O_PATH` descriptor of the object, opened in the caller's mount namespace.
+    pub source: FdIndex,
+    /// What a missing mount point is made as; the kernel refuses a mismatch with the source.
+    pub kind: SourceKind,
+    /// Mount point; made if missing.
+    pub destination: Destination,
+    /// What the payload may do through it.
+    pub access: Access,
+    /// What happens to mounts that the host makes below the source later.
+    pub propagation: Propagation,
+}
+
+/// Directory or not.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Encode, Decode)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize))]
+#[cfg_attr(feature = "serde", serde(rename_all = "snake_case"))]
+pub enum SourceKind {
+    /// A directory.
+    Directory,
+    /// Anything else: regular file, socket, FIFO, device.
+    File,
+}
+
+/// Mount flags of a bind; those that the source has stay (I5).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Encode, Decode)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize))]
+#[cfg_attr(feature = "serde", serde(rename_all = "snake_case"))]
+pub enum Access {
+    /// `ro`, `nosuid`, `nodev`, on every mount of the tree.
+    ReadOnly,
+    /// `nosuid`, `nodev`.
+    ReadWrite,
+    /// `nosuid`: device nodes work.
+    Device,
+}
+
+/// Mount propagation of a bind, `mount_namespaces(7)`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Encode, Decode)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize))]
+#[cfg_attr(feature = "serde", serde(rename_all = "snake_case"))]
+pub enum Propagation {
+    /// Later mounts of the host do not appear.
+    Private,
+    /// They do, with the host's flags; only for binds that are not read-only.
+    Slave,
+}
+
+/// What a file of the sandbox holds.
+#[derive(Clone, Debug, PartialEq, Eq, Encode, Decode)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize))]
+#[cfg_attr(feature = "serde", serde(rename_all = "snake_case"))]
+pub enum Content {
+    /// These bytes.
+    Bytes(Vec<u8>),
+    /// What is read from this descriptor until its end.
+    Descriptor(FdIndex),
+}
+
+/// The program to run and the state it starts in.
+#[derive(Clone, Debug, PartialEq, Eq, Encode, Decode)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize))]
+#[cfg_attr(feature = "serde", serde(rename_all = "snake_case"))]
+pub struct Payload {
+    /// Candidates, tried in order as `execvp(3)` would.
+    pub programs: Vec<Program>,
+    /// What runs a candidate that the kernel refuses with `ENOEXEC`: a script without `#!`.
+    pub interpreter: Option<Program>,
+    /// The argument vector, its first element included.
+    pub arguments: Vec<Argument>,
+    /// The whole environment.
+    pub environment: Vec<Variable>,
+    /// Working directories, the first that can be entered is used.
+    pub directories: Vec<SandboxPath>,
+    /// Adds `PWD` for that directory to the environment.
+    pub set_pwd: bool,
+    /// File mode creation mask.
+    pub umask: u32,
+    /// Resource limits to set; the others are the helper's own, that is the caller's.
+    pub limits: Vec<Limit>,
+    /// Descriptors it inherits besides the helper's 0, 1 and 2.
+    pub pass: Vec<Pass>,
+    /// Seccomp programs, installed in this order.
+    pub filters: Vec<Filter>,
+    /// A Landlock ruleset, enforced before the filters.
+    pub landlock: Option<FdIndex>,
+    /// Process group and session.
+    pub group: Group,
+    /// Capabilities as a mask (bit N is capability number N), in all sets of the payload. Only
+    /// without privilege (they count in its own user namespace) or for a caller who is root.
+    pub capabilities: u64,
+    /// Gives it a new, empty session keyring.
+    pub new_keyring: bool,
+}
+
+/// A resource limit, `setrlimit(2)`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Encode, Decode)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize))]
+#[cfg_attr(feature = "serde", serde(rename_all = "snake_case"))]
+pub struct Limit {
+    /// The number of the resource, `RLIMIT_*`.
+    pub resource: u32,
+    /// Soft limit; `u64::MAX` is none.
+    pub soft: u64,
+    /// Hard limit; `u64::MAX` is none.
+    pub hard: u64,
+}
+
+/// A descriptor that the payload inherits.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Encode, Decode)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize))]
+#[cfg_attr(feature = "serde", serde(rename_all = "snake_case"))]
+pub struct Pass {
+    /// Which.
+    pub source: FdIndex,
+    /// Its number in the payload.
+    pub target: u32,
+}
+
+/// Process group of the payload.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Encode, Decode)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize))]
+#[cfg_attr(feature = "serde", serde(rename_all = "snake_case"))]
+pub enum Group {
+    /// The caller's.
+    Inherit,
+    /// One of its own; if the caller's is the terminal's foreground group, it takes its place.
+    Foreground,
+    /// A session of its own, without a terminal.
+    Session,
+}
+
+/// How the processes of the sandbox belong together.
+#[derive(Clone, Debug, PartialEq, Eq, Encode, Decode)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize))]
+#[cfg_attr(feature = "serde", serde(rename_all = "snake_case"))]
+pub struct Supervision {
+    /// Whether the payload has an init above it.
+    pub init: Init,
+    /// Init ends with the payload, and with it everything in the pid namespace. Otherwise init
+    /// stays until its last child is gone.
+    pub end_with_payload: bool,
+    /// The sandbox ends when the helper's caller does.
+    pub end_with_caller: bool,
+}
+
+/// The first process of the sandbox.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Encode, Decode)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize))]
+#[cfg_attr(feature = "serde", serde(rename_all = "snake_case"))]
+pub enum Init {
+    /// The helper's own init, which reaps; the payload is its child.
+    Reaper,
+    /// The payload itself.
+    Payload,
+}
