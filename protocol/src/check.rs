@@ -11,7 +11,7 @@ use crate::event::Mode;
 use crate::header::HeaderFault;
 use crate::limits;
 use crate::request::{
-    Access, Content, Demand, Destination, FdIndex, Init, Operation, Propagation, Request,
+    Access, Content, Demand, Destination, FdIndex, Group, Init, Operation, Propagation, Request,
     UserNamespace,
 };
 
@@ -82,6 +82,8 @@ pub enum Rule {
     UserNamespace,
     /// An id of -1 is none.
     Ids,
+    /// The terminal is descriptor 0, 1 or 2.
+    Terminal,
 }
 
 /// Checks the rules of `request`, with which `descriptors` descriptors came.
@@ -206,6 +208,10 @@ fn payload(request: &Request) -> Result<(), Refusal> {
     rule(directories, Rule::DirectoryCount, 0)?;
     rule(payload.umask <= 0o777, Rule::Mode, 0)?;
     rule(payload.filters.len() <= limits::FILTERS, Rule::FilterCount, 0)?;
+
+    if let Group::Own { terminal: Some(number) } = payload.group {
+        rule(number <= 2, Rule::Terminal, 0)?;
+    }
 
     for (index, limit) in payload.limits.iter().enumerate() {
         let known = limit.resource < limits::RESOURCES;

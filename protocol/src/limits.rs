@@ -59,7 +59,7 @@ pub const COMPONENT_BYTES: usize = 255;
 /// Longest target of a symlink, `PATH_MAX` less the terminator.
 pub const SYMLINK_BYTES: usize = 4095;
 
-/// Longest host name; `__NEW_UTS_LEN` of the kernel is 64 with the terminator.
+/// Longest host name; below `__NEW_UTS_LEN` (64), as long as a DNS label.
 pub const HOSTNAME_BYTES: usize = 63;
 
 /// Most bytes copied from a descriptor into a file of the sandbox. Contents are configuration

@@ -117,7 +117,7 @@ pub enum Operation {
     Proc {
         /// Mount point; made if missing.
         destination: Destination,
-        /// Covers `sys`, `sysrq-trigger`, `irq` and `bus` read-only.
+        /// Covers `sys`, `sysrq-trigger`, `irq`, `bus`, `acpi`, `scsi` and `fs` read-only.
         protect: bool,
     },
     /// Mounts a private `/dev`: `null zero full random urandom tty`, links, `shm`, a new devpts.
@@ -292,15 +292,19 @@ pub struct Pass {
     pub target: u32,
 }
 
-/// Process group of the payload.
+/// Process group and session of the payload (I14).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Encode, Decode)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize))]
 #[cfg_attr(feature = "serde", serde(rename_all = "snake_case"))]
 pub enum Group {
     /// The caller's.
     Inherit,
-    /// One of its own; if the caller's is the terminal's foreground group, it takes its place.
-    Foreground,
+    /// One of its own.
+    Own {
+        /// The number (0 to 2) of a descriptor of the helper's that is the controlling terminal, if
+        /// the new group is to be its foreground group.
+        terminal: Option<u32>,
+    },
     /// A session of its own, without a terminal.
     Session,
 }

@@ -1,0 +1,229 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! Each rule of `check`, broken alone in a request that follows all others.
+#![allow(
+    missing_docs,
+    unreachable_pub,
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::tests_outside_test_module,
+    reason = "this is a test"
+)]
+
+#[allow(dead_code, reason = "shared with the golden files")]
+mod samples;
+
+use stockade_protocol::event::Mode;
+use stockade_protocol::request::{
+    Access, Bind, Content, Demand, FdIndex, Group, Init, Limit, Operation, Pass, Propagation,
+    Request, SourceKind, UserNamespace,
+};
+use stockade_protocol::text::{Argument, Filter, Hostname, Program, SandboxPath, SymlinkTarget};
+use stockade_protocol::{Refusal, check, check::Rule, limits};
+
+const ALL_MODES: [Mode; 4] =
+    [Mode::Root, Mode::SetuidRoot, Mode::FileCapabilities, Mode::Unprivileged];
+
+/// The refusal of the smallest request after `change`, with this many descriptors.
+fn refusal(descriptors: usize, change: impl FnOnce(&mut Request)) -> Option<Refusal> {
+    let mut request = samples::smallest();
+    change(&mut request);
+    check(request, descriptors).err()
+}
+
+fn operation(operation: Operation) -> Option<Refusal> {
+    refusal(0, |request| request.operations.push(operation))
+}
+
+fn broken(rule: Rule) -> Option<Refusal> {
+    Some(Refusal::Rule(rule, 0))
+}
+
+#[test]
+fn the_smallest_and_the_fullest_request_follow_the_rules() {
+    assert!(check(samples::smallest(), 0).is_ok());
+    assert!(check(samples::fullest(), 7).is_ok());
+}
+
+#[test]
+fn operations_beyond_the_limit_are_refused() {
+    let many = vec![Operation::RemountReadOnly { path: SandboxPath::root() }; limits::OPERATIONS];
+    assert_eq!(refusal(0, |r| r.operations.clone_from(&many)), None);
+    let more = [many, vec![Operation::RemountReadOnly { path: SandboxPath::root() }]].concat();
+    assert_eq!(refusal(0, |r| r.operations = more), broken(Rule::OperationCount));
+}
+
+#[test]
+fn odd_permission_bits_are_refused() {
+    let place = || samples::place("/a");
+    assert_eq!(refusal(0, |r| r.payload.umask = 0o1000), broken(Rule::Mode));
+    let mode = 0o10000;
+    let tmpfs = Operation::Tmpfs { destination: place(), mode: 0o2000, size: None };
+    let file = Operation::File { destination: place(), mode, content: Content::Bytes(vec![]) };
+    let chmod = Operation::Chmod { path: SandboxPath::root(), mode };
+    let mut parents = place();
+    parents.parents = mode;
+    let parents = Operation::Mqueue { destination: parents };
+    for odd in [tmpfs, file, chmod, parents, Operation::Directory { destination: place(), mode }] {
+        assert_eq!(operation(odd.clone()), broken(Rule::Mode), "{odd:?}");
+    }
+}
+
+#[test]
+fn impossible_tmpfs_sizes_are_refused() {
+    for size in [0, 1 << 63, u64::MAX] {
+        let destination = samples::place("/a");
+        let tmpfs = Operation::Tmpfs { destination, mode: 0o755, size: Some(size) };
+        assert_eq!(operation(tmpfs), broken(Rule::Size), "{size}");
+    }
+}
+
+#[test]
+fn the_root_cannot_become_a_file_or_a_link() {
+    let destination = || samples::place("/");
+    let content = Content::Bytes(vec![]);
+    let file = Operation::File { destination: destination(), mode: 0o644, content };
+    assert_eq!(operation(file), broken(Rule::Root));
+    let target = SymlinkTarget::new("a").unwrap();
+    let link = Operation::Symlink { destination: destination(), target };
+    assert_eq!(operation(link), broken(Rule::Root));
+}
+
+#[test]
+fn pseudo_file_systems_need_a_namespace_of_their_own() {
+    let destination = || samples::place("/a");
+    for kept in [Demand::Share, Demand::Optional] {
+        let proc = refusal(0, |r| {
+            r.namespaces.pid = kept;
+            r.operations.push(Operation::Proc { destination: destination(), protect: false });
+        });
+        assert_eq!(proc, broken(Rule::ProcNeedsPid), "T49");
+        let mqueue = refusal(0, |r| {
+            r.namespaces.ipc = kept;
+            r.operations.push(Operation::Mqueue { destination: destination() });
+        });
+        assert_eq!(mqueue, broken(Rule::MqueueNeedsIpc), "T49");
+        let hostname = refusal(0, |r| {
+            r.namespaces.uts = kept;
+            r.namespaces.hostname = Some(Hostname::new("a").unwrap());
+        });
+        assert_eq!(hostname, broken(Rule::HostnameNeedsUts), "T55");
+        let init = refusal(0, |r| {
+            r.namespaces.pid = kept;
+            r.supervision.init = Init::Payload;
+        });
+        assert_eq!(init, broken(Rule::InitNeedsPid));
+    }
+}
+
+#[test]
+fn a_slave_bind_is_never_read_only() {
+    let slave = |access| Bind {
+        source: FdIndex(0),
+        kind: SourceKind::Directory,
+        destination: samples::place("/a"),
+        access,
+        propagation: Propagation::Slave,
+    };
+    let refused = |bind| refusal(1, |r| r.operations.push(Operation::Bind(bind)));
+    assert_eq!(refused(slave(Access::ReadOnly)), broken(Rule::SlaveReadOnly), "T44");
+    assert_eq!(refused(slave(Access::ReadWrite)), None);
+    assert_eq!(refused(slave(Access::Device)), None);
+}
+
+#[test]
+fn lists_of_the_payload_have_their_limits() {
+    let program = Program::new("/a").unwrap();
+    let argument = Argument::new("a").unwrap();
+    let filter = Filter::new(vec![0; 8]).unwrap();
+    let none = refusal(0, |r| r.payload.programs.clear());
+    assert_eq!(none, broken(Rule::ProgramCount));
+    let many = refusal(0, |r| r.payload.programs = vec![program; limits::PROGRAMS + 1]);
+    assert_eq!(many, broken(Rule::ProgramCount));
+    assert_eq!(refusal(0, |r| r.payload.arguments.clear()), broken(Rule::Arguments), "T16");
+    let many = refusal(0, |r| r.payload.arguments = vec![argument; limits::ARGUMENTS + 1]);
+    assert_eq!(many, broken(Rule::Arguments));
+    let half = Argument::new(vec![b'a'; limits::ARGUMENT_BYTES / 2]).unwrap();
+    let long = refusal(0, |r| r.payload.arguments = vec![half.clone(), half]);
+    assert_eq!(long, broken(Rule::Arguments));
+    let none = refusal(0, |r| r.payload.directories.clear());
+    assert_eq!(none, broken(Rule::DirectoryCount));
+    let many = vec![SandboxPath::root(); limits::DIRECTORIES + 1];
+    assert_eq!(refusal(0, |r| r.payload.directories = many), broken(Rule::DirectoryCount));
+    let many = vec![filter; limits::FILTERS + 1];
+    assert_eq!(refusal(0, |r| r.payload.filters = many), broken(Rule::FilterCount));
+}
+
+#[test]
+fn senseless_resource_limits_are_refused() {
+    let limit = |resource, soft, hard| Limit { resource, soft, hard };
+    let refused = |limits| refusal(0, |r| r.payload.limits = limits);
+    assert_eq!(refused(vec![limit(16, 0, 0)]), broken(Rule::Limit));
+    assert_eq!(refused(vec![limit(7, 2, 1)]), broken(Rule::Limit));
+    let twice = Some(Refusal::Rule(Rule::Limit, 1));
+    assert_eq!(refused(vec![limit(7, 1, 1), limit(7, 1, 1)]), twice);
+}
+
+#[test]
+fn descriptor_numbers_of_the_payload_are_low_and_unique() {
+    let pass = |source, target| Pass { source: FdIndex(source), target };
+    let refused = |list| refusal(2, |r| r.payload.pass = list);
+    assert_eq!(refused(vec![pass(0, 3), pass(1, 4)]), None);
+    assert_eq!(refused(vec![pass(0, 3), pass(1, 3)]), broken(Rule::Target));
+    let high = limits::TARGET_DESCRIPTOR;
+    assert_eq!(refused(vec![pass(0, 3), pass(1, high)]), broken(Rule::Target));
+}
+
+#[test]
+fn each_descriptor_is_named_exactly_once() {
+    let named = |count, list: &[u32]| {
+        let pass =
+            (7..).zip(list).map(|(target, source)| Pass { source: FdIndex(*source), target });
+        refusal(count, |r| r.payload.pass = pass.collect())
+    };
+    let refused = |index| Some(Refusal::Rule(Rule::DescriptorUse, index));
+    assert_eq!(named(2, &[1, 0]), None);
+    assert_eq!(named(2, &[0, 0]), refused(0), "T82: doubly referenced");
+    assert_eq!(named(2, &[0]), refused(1), "T82: left over");
+    assert_eq!(named(2, &[0, 2]), refused(2), "T82: out of range");
+    assert_eq!(named(1, &[u32::MAX]), refused(u32::MAX), "T82: far out of range");
+    assert_eq!(named(0, &[0]), refused(0), "T82: none came");
+}
+
+#[test]
+fn the_terminal_is_a_standard_descriptor() {
+    let refused = |number| refusal(0, |r| r.payload.group = Group::Own { terminal: Some(number) });
+    assert_eq!(refused(2), None);
+    assert_eq!(refused(3), broken(Rule::Terminal), "the helper's socket is no terminal");
+    assert_eq!(refused(u32::MAX), broken(Rule::Terminal));
+}
+
+#[test]
+fn no_id_of_minus_one_is_mapped() {
+    for (uid, gid) in [(u32::MAX, 0), (0, u32::MAX)] {
+        let user = UserNamespace::Mapped { uid, gid };
+        assert_eq!(refusal(0, |r| r.namespaces.user = user), broken(Rule::Ids));
+    }
+}
+
+#[test]
+fn privilege_lends_no_capability_and_no_namespace_of_the_callers_own() {
+    let permitted = |change: fn(&mut Request)| {
+        let mut request = samples::smallest();
+        change(&mut request);
+        let checked = check(request, 0).unwrap();
+        ALL_MODES.map(|mode| checked.permits(mode).err())
+    };
+    assert_eq!(permitted(|_| ()), [None, None, None, None]);
+    let capabilities = broken(Rule::Capabilities);
+    assert_eq!(
+        permitted(|request| request.payload.capabilities = 1),
+        [None, capabilities, capabilities, None],
+        "I12"
+    );
+    assert_eq!(
+        permitted(|request| request.namespaces.user = UserNamespace::Mapped { uid: 0, gid: 0 }),
+        [None, None, broken(Rule::UserNamespace), None],
+        "I12, T32"
+    );
+}
