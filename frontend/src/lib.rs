@@ -4,4 +4,25 @@
 //! Everything in this crate runs with the user's own rights.
 #![forbid(unsafe_code)]
 
+pub mod caller;
+pub mod cli;
+pub mod descriptor;
+pub mod descriptor_limit;
+pub mod device;
+pub mod doctor;
+pub mod environment;
+pub mod exec;
+pub mod explanation;
+pub mod filesystem;
+pub mod helper_path;
+pub mod home;
+pub mod launch;
+pub mod message;
+pub mod permission;
+pub mod runtime;
 pub mod sandbox;
+pub mod scope;
+pub mod seccomp;
+pub mod socket;
+pub mod terminal;
+pub mod wire;

@@ -14,6 +14,8 @@ use stockade_protocol::request::{
 };
 use stockade_protocol::text::{SandboxPath, SymlinkTarget, TextFault};
 
+use crate::message::shown;
+
 /// Permission bits of directories that have to be made on the way to a destination.
 const PARENTS: u32 = 0o755;
 
@@ -32,7 +34,7 @@ pub struct Sandbox {
 #[non_exhaustive]
 pub enum SandboxError {
     /// The host object could not be opened.
-    #[error("cannot open {}: {errno}", path.display())]
+    #[error("cannot open {}\n{errno}", shown(path))]
     Open {
         /// Host path.
         path: PathBuf,
@@ -40,7 +42,7 @@ pub enum SandboxError {
         errno: Errno,
     },
     /// A path of the sandbox breaks a rule.
-    #[error("cannot use {} as a path in the sandbox: {fault}", path.display())]
+    #[error("cannot use {} as a path in the sandbox\n{fault}", shown(path))]
     Path {
         /// The path as given.
         path: PathBuf,
@@ -82,7 +84,7 @@ impl Sandbox {
                     pass: Vec::new(),
                     filters: Vec::new(),
                     landlock: None,
-                    group: Group::Foreground,
+                    group: Group::Own { terminal: None },
                     capabilities: 0,
                     new_keyring: true,
                 },

@@ -1,2 +1,8 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
 //! The `stockade` command.
-fn main() {}
+
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    ExitCode::from(stockade::cli::run(std::env::args_os()))
+}

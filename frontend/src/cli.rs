@@ -1,0 +1,137 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! The command line of `stockade`: arguments as typed become options as meant, and those become
+//! one call of the library.
+//!
+//! Subcommands are put together only when they are chosen: the whole tree would cost more than the
+//! rest of a start.
+
+pub mod exec;
+pub mod usage;
+
+use std::ffi::OsString;
+use std::io::Write as _;
+
+use clap::{Arg, ArgAction, ArgMatches, Command};
+
+use crate::doctor;
+use crate::launch::FAILED;
+use crate::message;
+
+/// The name of the program.
+const PROGRAM: &str = "stockade";
+
+/// Runs the command line and gives the status to exit with: 125 if Stockade failed or was called
+/// wrongly, 126 if the command cannot be executed, 127 if it does not exist, otherwise what the
+/// subcommand says.
+pub fn run(arguments: impl IntoIterator<Item = OsString>) -> u8 {
+    let arguments: Vec<OsString> = arguments.into_iter().collect();
+    match command().try_get_matches_from(&arguments) {
+        Ok(matches) => dispatch(&matches),
+        Err(error) if error.use_stderr() => {
+            message::error(&usage::explain(&error, arguments.get(1).map(OsString::as_os_str)));
+            FAILED
+        }
+        // The help or the version, as asked. A closed stdout is nobody's error.
+        Err(text) => {
+            text.print().ok();
+            0
+        }
+    }
+}
+
+/// The command line, without what belongs to subcommands that were not chosen.
+#[must_use]
+pub fn command() -> Command {
+    Command::new(PROGRAM)
+        .version(env!("CARGO_PKG_VERSION"))
+        .about("Runs programs in a sandbox")
+        .disable_help_subcommand(true)
+        .subcommand_required(true)
+        .subcommand(
+            Command::new("exec")
+                .about("Run a command of this system with no access to your files or the network")
+                .defer(exec::arguments),
+        )
+        .subcommand(
+            Command::new("doctor")
+                .about("Find out whether sandboxes work on this machine, and what is missing")
+                .defer(doctor_arguments),
+        )
+        .subcommand(Command::new("doctor-probe").hide(true).defer(probe_arguments))
+}
+
+fn doctor_arguments(command: Command) -> Command {
+    command.arg(
+        Arg::new("json")
+            .long("json")
+            .action(ArgAction::SetTrue)
+            .help("Answer with one JSON object, for programs"),
+    )
+}
+
+fn probe_arguments(command: Command) -> Command {
+    command.arg(Arg::new("name").required(true))
+}
+
+fn dispatch(matches: &ArgMatches) -> u8 {
+    match matches.subcommand() {
+        Some(("exec", matches)) => exec::run(matches),
+        Some(("doctor", matches)) => {
+            let options = doctor::Options { json: matches.get_flag("json") };
+            match doctor::run(&options, &mut std::io::stdout().lock()) {
+                Ok(works) => u8::from(!works),
+                Err(error) => output_failed(&error),
+            }
+        }
+        Some(("doctor-probe", matches)) => {
+            let name = matches.get_one::<String>("name").map_or("", String::as_str);
+            doctor::probe(name)
+        }
+        // clap demands a subcommand that it knows.
+        Some(_) | None => FAILED,
+    }
+}
+
+/// Prints lines for programs on stdout.
+fn print(text: &str) -> u8 {
+    let mut out = std::io::stdout().lock();
+    match out.write_all(text.as_bytes()).and_then(|()| out.flush()) {
+        Ok(()) => 0,
+        Err(error) => output_failed(&error),
+    }
+}
+
+/// A reader that has seen enough is no error.
+fn output_failed(error: &std::io::Error) -> u8 {
+    if error.kind() == std::io::ErrorKind::BrokenPipe {
+        return 0;
+    }
+    message::error(&format!("cannot write to stdout\n{error}"));
+    FAILED
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_subcommand_is_consistent() {
+        let mut command = command();
+        command.build();
+        command.debug_assert();
+    }
+
+    #[test]
+    fn wrong_calls_are_answered_with_125() {
+        for arguments in [
+            &["stockade"][..],
+            &["stockade", "exce"],
+            &["stockade", "exec"],
+            &["stockade", "exec", "--no-such-option", "true"],
+            &["stockade", "exec", "--socket=session-bus", "true"],
+            &["stockade", "exec", "--pass-fd=x", "true"],
+        ] {
+            assert_eq!(run(arguments.iter().map(OsString::from)), FAILED, "{arguments:?}");
+        }
+    }
+}

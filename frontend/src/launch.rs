@@ -1,0 +1,465 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! Starts the helper, hands it the sandbox, and stays until the payload has ended.
+
+use std::ffi::CString;
+use std::io::Write as _;
+use std::os::fd::{AsFd, AsRawFd, OwnedFd};
+use std::os::unix::ffi::OsStrExt as _;
+use std::path::{Path, PathBuf};
+
+use nix::spawn::{PosixSpawnAttr, PosixSpawnFileActions, posix_spawn};
+use nix::sys::signal::{SigSet, Signal};
+use nix::sys::signalfd::{SfdFlags, SignalFd};
+use nix::sys::wait::{WaitStatus, waitpid};
+use nix::unistd::Pid;
+use rustix::event::{PollFd, PollFlags};
+use rustix::io::Errno;
+use rustix::net::{AddressFamily, SocketFlags, SocketType};
+use stockade_protocol::Event;
+use stockade_protocol::event::{Call, Exit, Failure, Missing, Mode, Namespace, NamespaceId, Stage};
+use stockade_protocol::request::Group;
+
+use crate::explanation;
+use crate::helper_path;
+use crate::sandbox::Sandbox;
+use crate::terminal::{self, Terminal};
+use crate::wire::{self, Events};
+
+/// The number of the socket in the helper, `docs/protocol.md`.
+const SOCKET: i32 = 3;
+
+/// Signals that are passed on to the payload.
+const PASSED_ON: [Signal; 6] = [
+    Signal::SIGTERM,
+    Signal::SIGHUP,
+    Signal::SIGINT,
+    Signal::SIGQUIT,
+    Signal::SIGUSR1,
+    Signal::SIGUSR2,
+];
+
+/// How to launch.
+#[derive(Debug, Default)]
+pub struct Options {
+    /// End when our own parent does.
+    pub die_with_parent: bool,
+    /// Where to write one JSON object per line about the start and the end.
+    pub json_status: Option<OwnedFd>,
+    /// Say what was left out.
+    pub verbose: bool,
+}
+
+/// How the payload ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Outcome {
+    /// With this status.
+    Exited(u8),
+    /// By this signal.
+    Killed(u8),
+}
+
+impl Outcome {
+    /// The status to exit with: the payload's own, or 128 and the signal.
+    #[must_use]
+    pub fn exit_code(&self) -> u8 {
+        match self {
+            Self::Exited(code) => *code,
+            Self::Killed(signal) => signal.saturating_add(128),
+        }
+    }
+}
+
+/// Why nothing was run.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum LaunchError {
+    /// No helper.
+    #[error(transparent)]
+    NoHelper(#[from] helper_path::HelperError),
+    /// The helper could not be started.
+    #[error("cannot start the helper {}: {errno}", crate::message::shown(path))]
+    Start {
+        /// Its path.
+        path: PathBuf,
+        /// Why.
+        errno: Errno,
+    },
+    /// A call of our own.
+    #[error("cannot set up the connection to the helper: {0}")]
+    Connection(Errno),
+    /// The conversation failed.
+    #[error(transparent)]
+    Wire(#[from] wire::WireError),
+    /// The helper is of another version.
+    #[error(
+        "cannot work with the helper {}\nit understands versions {oldest} to {newest} of the protocol, this program speaks version {}\nupgrade both packages to the same release",
+        crate::message::shown(path),
+        stockade_protocol::VERSION
+    )]
+    Version {
+        /// Its path.
+        path: PathBuf,
+        /// Oldest version it reads.
+        oldest: u16,
+        /// Newest version it reads.
+        newest: u16,
+    },
+    /// The helper refused or failed; the text explains it.
+    #[error("{text}")]
+    Failed {
+        /// What, why, and what to do.
+        text: String,
+        /// What exit status to give.
+        code: u8,
+    },
+    /// The helper ended without a word.
+    #[error("cannot say what happened: the helper {how}\nnothing of the sandbox is left")]
+    Silent {
+        /// How it ended.
+        how: String,
+    },
+    /// A signal came before the payload ran.
+    #[error("interrupted before the sandbox was ready")]
+    Interrupted(u8),
+}
+
+impl LaunchError {
+    /// The status to exit with: 127 if the command does not exist, 126 if it cannot be executed,
+    /// 125 for everything else that is not the command's doing.
+    #[must_use]
+    pub fn exit_code(&self) -> u8 {
+        match self {
+            Self::Failed { code, .. } => *code,
+            Self::Interrupted(signal) => signal.saturating_add(128),
+            Self::NoHelper(_)
+            | Self::Start { .. }
+            | Self::Connection(_)
+            | Self::Wire(_)
+            | Self::Version { .. }
+            | Self::Silent { .. } => FAILED,
+        }
+    }
+}
+
+/// Exit status when Stockade itself failed.
+pub const FAILED: u8 = 125;
+
+/// Exit status when the command cannot be executed.
+pub const NOT_EXECUTABLE: u8 = 126;
+
+/// Exit status when there is no such command.
+pub const NOT_FOUND: u8 = 127;
+
+/// Runs the sandbox to its end.
+///
+/// # Errors
+/// If the payload was not run; see [`LaunchError`].
+pub fn run(sandbox: Sandbox, options: &Options) -> Result<Outcome, LaunchError> {
+    Launch::start(sandbox, options)?.follow()
+}
+
+/// Runs a sandbox to its end, to find out what the helper can do.
+///
+/// # Errors
+/// If the payload was not run, or did not end with status 0.
+pub fn probe(sandbox: Sandbox) -> Result<(Mode, Vec<Missing>), LaunchError> {
+    let options = Options::default();
+    let mut launch = Launch::start(sandbox, &options)?;
+    match launch.pass_on()? {
+        Outcome::Exited(0) => {}
+        outcome @ (Outcome::Exited(_) | Outcome::Killed(_)) => {
+            let how = format!("ran a command that ended with status {}", outcome.exit_code());
+            return Err(LaunchError::Silent { how });
+        }
+    }
+    match launch.mode {
+        Some(mode) => Ok((mode, launch.missing)),
+        None => Err(wire::WireError::Nonsense.into()),
+    }
+}
+
+/// A helper at work.
+struct Launch<'a> {
+    options: &'a Options,
+    sandbox: Sandbox,
+    path: PathBuf,
+    helper: Pid,
+    events: Events,
+    signals: SignalFd,
+    /// The terminal that the payload gets.
+    terminal: Option<Terminal>,
+    mode: Option<Mode>,
+    missing: Vec<Missing>,
+    payload: Option<Running>,
+    /// A signal that came before there was a payload.
+    early: Option<Signal>,
+}
+
+/// A payload that was started.
+struct Running {
+    pid: u32,
+    pidfd: Option<OwnedFd>,
+}
+
+impl<'a> Launch<'a> {
+    fn start(mut sandbox: Sandbox, options: &'a Options) -> Result<Self, LaunchError> {
+        let connection =
+            |errno: nix::errno::Errno| LaunchError::Connection(Errno::from_raw_os_error(errno as i32));
+        let path = helper_path::find()?;
+        if options.die_with_parent {
+            let signal = rustix::process::Signal::KILL;
+            rustix::process::set_parent_process_death_signal(Some(signal))
+                .map_err(LaunchError::Connection)?;
+        }
+
+        let mut terminal = None;
+        if let Group::Own { terminal: number } = &mut sandbox.request.payload.group {
+            terminal = Terminal::find();
+            *number = terminal.map(|terminal| terminal.number());
+        }
+
+        // Blocked before there is a helper, so that none is lost; the helper unblocks its own.
+        let passed_on: SigSet = PASSED_ON.into_iter().collect();
+        let mut mask = passed_on;
+        mask.add(Signal::SIGCONT);
+        let signals = SignalFd::with_flags(&mask, SfdFlags::SFD_CLOEXEC | SfdFlags::SFD_NONBLOCK)
+            .map_err(connection)?;
+        mask.add(Signal::SIGTTOU);
+        mask.thread_block().map_err(connection)?;
+
+        let (family, kind) = (AddressFamily::UNIX, SocketType::STREAM);
+        let (ours, theirs) = rustix::net::socketpair(family, kind, SocketFlags::CLOEXEC, None)
+            .map_err(LaunchError::Connection)?;
+        let helper = spawn(&path, &theirs)?;
+        drop(theirs);
+        let launch = Self {
+            options,
+            sandbox,
+            path,
+            helper,
+            events: Events::new(ours),
+            signals,
+            terminal,
+            mode: None,
+            missing: Vec::new(),
+            payload: None,
+            early: None,
+        };
+        wire::send(launch.events.socket(), &launch.sandbox)?;
+        Ok(launch)
+    }
+
+    /// Passes signals and stops on until the end.
+    fn follow(mut self) -> Result<Outcome, LaunchError> {
+        let result = self.pass_on();
+        if let (Some(terminal), Some(payload)) = (self.terminal, &self.payload) {
+            terminal.take_back(payload.pid);
+        }
+        // The helper is not waited for: it ends by itself after its last event, and says nothing more.
+        let outcome = result?;
+        self.status(&format!("{{ \"exit-code\": {} }}\n", outcome.exit_code()));
+        let interrupted = Outcome::Killed(Signal::SIGINT as u8);
+        if outcome == interrupted && self.terminal.is_some() {
+            // A shell that runs a loop or a script asks whether its child died of Ctrl-C.
+            die_of(Signal::SIGINT);
+        }
+        Ok(outcome)
+    }
+
+    fn pass_on(&mut self) -> Result<Outcome, LaunchError> {
+        loop {
+            while let Some(event) = self.events.take()? {
+                if let Some(outcome) = self.handle(event)? {
+                    return Ok(outcome);
+                }
+            }
+            let (events, signals) = self.wait()?;
+            if signals {
+                self.pass_signals_on();
+            }
+            if events && !self.events.read()? {
+                return Err(self.silence());
+            }
+        }
+    }
+
+    /// Waits for events or signals; tells which came.
+    fn wait(&self) -> Result<(bool, bool), LaunchError> {
+        let (socket, signals) = (self.events.socket(), self.signals.as_fd());
+        let mut fds = [
+            PollFd::from_borrowed_fd(socket, PollFlags::IN),
+            PollFd::from_borrowed_fd(signals, PollFlags::IN),
+        ];
+        match rustix::event::poll(&mut fds, None) {
+            Ok(_) | Err(Errno::INTR) => {}
+            Err(errno) => return Err(LaunchError::Connection(errno)),
+        }
+        let [socket, signals] = fds;
+        Ok((!socket.revents().is_empty(), !signals.revents().is_empty()))
+    }
+
+    fn pass_signals_on(&mut self) {
+        while let Ok(Some(info)) = self.signals.read_signal() {
+            let number = i32::try_from(info.ssi_signo).unwrap_or_default();
+            let Ok(signal) = Signal::try_from(number) else { continue };
+            match (&self.payload, signal) {
+                (Some(payload), Signal::SIGCONT) => {
+                    if let Some(terminal) = self.terminal.or_else(Terminal::find) {
+                        terminal.hand_over(payload.pid);
+                    }
+                    terminal::resume(payload.pid);
+                }
+                (None, Signal::SIGCONT) => {}
+                (Some(payload), signal) => payload.signal(signal),
+                (None, signal) => self.early = Some(signal),
+            }
+        }
+    }
+
+    /// Handles an event. Gives the outcome with the last one.
+    fn handle(&mut self, event: Event) -> Result<Option<Outcome>, LaunchError> {
+        match event {
+            Event::Unsupported { oldest, newest } => {
+                return Err(LaunchError::Version { path: self.path.clone(), oldest, newest });
+            }
+            Event::Refused(refusal) => {
+                let text = explanation::refusal(&refusal, &self.sandbox);
+                return Err(LaunchError::Failed { text, code: FAILED });
+            }
+            Event::Ready { mode } => {
+                self.mode = Some(mode);
+                if self.options.verbose {
+                    crate::message::error(&explanation::mode(mode));
+                }
+            }
+            Event::Missing(missing) => {
+                if self.options.verbose {
+                    crate::message::error(&explanation::missing(&missing));
+                }
+                self.missing.push(missing);
+            }
+            Event::Started { payload, init, namespaces } => {
+                self.status(&started(init, payload, &namespaces));
+                let running = Running { pid: payload, pidfd: self.events.take_pidfd() };
+                if let Some(signal) = self.early.take() {
+                    running.signal(signal);
+                }
+                self.payload = Some(running);
+            }
+            Event::Failed(failure) => {
+                let text = explanation::failure(&failure, &self.sandbox);
+                return Err(LaunchError::Failed { text, code: code_of(&failure) });
+            }
+            Event::Stopped { signal } => self.stop(signal),
+            Event::Exited(Exit::Code(code)) => return Ok(Some(Outcome::Exited(code))),
+            Event::Exited(Exit::Signal(signal)) => return Ok(Some(Outcome::Killed(signal))),
+            Event::Exited(Exit::Lost) => {
+                let how = String::from("lost the first process of the sandbox");
+                return Err(LaunchError::Silent { how });
+            }
+        }
+        Ok(None)
+    }
+
+    /// The payload was stopped: so are we, until somebody continues us.
+    fn stop(&mut self, signal: u32) {
+        let Some(payload) = &self.payload else { return };
+        if let Some(terminal) = self.terminal {
+            terminal.take_back(payload.pid);
+        }
+        terminal::stop_like(signal);
+        // In the foreground again, perhaps for the first time.
+        self.terminal = self.terminal.or_else(Terminal::find);
+        if let Some(terminal) = self.terminal {
+            terminal.hand_over(payload.pid);
+        }
+        terminal::resume(payload.pid);
+    }
+
+    /// The helper closed the socket without a last event.
+    fn silence(&self) -> LaunchError {
+        if let Some(signal) = self.early {
+            return LaunchError::Interrupted(signal as u8);
+        }
+        let how = match waitpid(self.helper, None) {
+            Ok(WaitStatus::Exited(_, 2)) => String::from("did not find its socket"),
+            Ok(WaitStatus::Exited(_, 3)) => String::from("ran out of memory (see `ulimit -v`)"),
+            Ok(WaitStatus::Exited(_, code)) => format!("ended with status {code}"),
+            Ok(WaitStatus::Signaled(_, signal, _)) => format!("was killed by {signal}"),
+            _ => String::from("closed the connection"),
+        };
+        LaunchError::Silent { how }
+    }
+
+    /// Writes to the status descriptor. Nobody reading it any more is not an error.
+    fn status(&self, line: &str) {
+        if let Some(fd) = &self.options.json_status {
+            if let Ok(copy) = fd.try_clone() {
+                std::fs::File::from(copy).write_all(line.as_bytes()).ok();
+            }
+        }
+    }
+}
+
+impl Running {
+    /// Sends a signal to the payload, and to nobody who might have got its pid since.
+    fn signal(&self, signal: Signal) {
+        let number = rustix::process::Signal::from_named_raw(signal as i32);
+        if let (Some(pidfd), Some(signal)) = (&self.pidfd, number) {
+            rustix::process::pidfd_send_signal(pidfd, signal).ok();
+        }
+    }
+}
+
+/// Starts the helper with the socket and nothing else of ours: no argument, no environment.
+fn spawn(path: &Path, socket: &OwnedFd) -> Result<Pid, LaunchError> {
+    let failed = |errno: nix::errno::Errno| LaunchError::Start {
+        path: path.to_owned(),
+        errno: Errno::from_raw_os_error(errno as i32),
+    };
+    let mut actions = PosixSpawnFileActions::init().map_err(failed)?;
+    actions.add_dup2(socket.as_raw_fd(), SOCKET).map_err(failed)?;
+    let attributes = PosixSpawnAttr::init().map_err(failed)?;
+    let program =
+        CString::new(path.as_os_str().as_bytes()).map_err(|_| failed(nix::errno::Errno::EINVAL))?;
+    let name = [c"stockade-helper"];
+    let environment: [&std::ffi::CStr; 0] = [];
+    posix_spawn(program.as_c_str(), &actions, &attributes, &name, &environment).map_err(failed)
+}
+
+/// What exit status a failure gives.
+fn code_of(failure: &Failure) -> u8 {
+    let errno = Errno::from_raw_os_error(i32::try_from(failure.errno).unwrap_or_default());
+    match (failure.stage, failure.call, errno) {
+        (Stage::Start, Call::Execve, Errno::NOENT | Errno::NOTDIR) => NOT_FOUND,
+        (Stage::Start, Call::Execve, _) => NOT_EXECUTABLE,
+        _ => FAILED,
+    }
+}
+
+/// The line about the start, with bubblewrap's keys and one more for the payload.
+fn started(init: u32, payload: u32, namespaces: &[NamespaceId]) -> String {
+    let mut line = format!("{{ \"child-pid\": {init}, \"command-pid\": {payload}");
+    for NamespaceId { kind, inode } in namespaces {
+        let name = match kind {
+            Namespace::Cgroup => "cgroup",
+            Namespace::Ipc => "ipc",
+            Namespace::Mount => "mnt",
+            Namespace::Net => "net",
+            Namespace::Pid => "pid",
+            Namespace::User => "user",
+            Namespace::Uts => "uts",
+        };
+        line.push_str(&format!(", \"{name}-namespace\": {inode}"));
+    }
+    line.push_str(" }\n");
+    line
+}
+
+/// Ends this process by a signal.
+fn die_of(signal: Signal) {
+    let mut set = SigSet::empty();
+    set.add(signal);
+    set.thread_unblock().ok();
+    nix::sys::signal::raise(signal).ok();
+}
