@@ -150,12 +150,53 @@ pub const NOT_EXECUTABLE: u8 = 126;
 /// Exit status when there is no such command.
 pub const NOT_FOUND: u8 = 127;
 
-/// Runs the sandbox to its end.
+/// A helper that was started and waits for a sandbox.
 ///
-/// # Errors
-/// If the payload was not run; see [`LaunchError`].
-pub fn run(sandbox: Sandbox, options: &Options) -> Result<Outcome, LaunchError> {
-    Launch::start(sandbox, options)?.follow()
+/// Started early, so that its exec and the description of the sandbox overlap. Dropping it ends the
+/// helper.
+#[derive(Debug)]
+pub struct Helper {
+    path: PathBuf,
+    pid: Pid,
+    events: Events,
+    signals: SignalFd,
+    /// The terminal that the payload may get.
+    terminal: Option<Terminal>,
+}
+
+impl Helper {
+    /// Starts the helper. From here on this process holds back the signals it passes on.
+    ///
+    /// # Errors
+    /// If there is none, or it cannot be started.
+    pub fn start() -> Result<Self, LaunchError> {
+        let connection = |errno: nix::errno::Errno| {
+            LaunchError::Connection(Errno::from_raw_os_error(errno as i32))
+        };
+        let path = helper_path::find()?;
+        // Blocked before there is a helper, so that none is lost; the helper unblocks its own.
+        let mut mask: SigSet = PASSED_ON.into_iter().collect();
+        mask.add(Signal::SIGCONT);
+        let flags = SfdFlags::SFD_CLOEXEC | SfdFlags::SFD_NONBLOCK;
+        let signals = SignalFd::with_flags(&mask, flags).map_err(connection)?;
+        mask.add(Signal::SIGTTOU);
+        mask.thread_block().map_err(connection)?;
+
+        let (family, kind) = (AddressFamily::UNIX, SocketType::STREAM);
+        let (ours, theirs) = rustix::net::socketpair(family, kind, SocketFlags::CLOEXEC, None)
+            .map_err(LaunchError::Connection)?;
+        let pid = spawn(&path, &theirs)?;
+        let events = Events::new(ours);
+        Ok(Self { path, pid, events, signals, terminal: Terminal::find() })
+    }
+
+    /// Runs a sandbox to its end.
+    ///
+    /// # Errors
+    /// If the payload was not run; see [`LaunchError`].
+    pub fn run(self, sandbox: Sandbox, options: &Options) -> Result<Outcome, LaunchError> {
+        Launch::start(self, sandbox, options)?.follow()
+    }
 }
 
 /// Runs a sandbox to its end, to find out what the helper can do.
@@ -164,7 +205,7 @@ pub fn run(sandbox: Sandbox, options: &Options) -> Result<Outcome, LaunchError> 
 /// If the payload was not run, or did not end with status 0.
 pub fn probe(sandbox: Sandbox) -> Result<(Mode, Vec<Missing>), LaunchError> {
     let options = Options::default();
-    let mut launch = Launch::start(sandbox, &options)?;
+    let mut launch = Launch::start(Helper::start()?, sandbox, &options)?;
     match launch.pass_on()? {
         Outcome::Exited(0) => {}
         outcome @ (Outcome::Exited(_) | Outcome::Killed(_)) => {
@@ -182,12 +223,7 @@ pub fn probe(sandbox: Sandbox) -> Result<(Mode, Vec<Missing>), LaunchError> {
 struct Launch<'a> {
     options: &'a Options,
     sandbox: Sandbox,
-    path: PathBuf,
-    helper: Pid,
-    events: Events,
-    signals: SignalFd,
-    /// The terminal that the payload gets.
-    terminal: Option<Terminal>,
+    helper: Helper,
     mode: Option<Mode>,
     missing: Vec<Missing>,
     payload: Option<Running>,
@@ -202,64 +238,43 @@ struct Running {
 }
 
 impl<'a> Launch<'a> {
-    fn start(mut sandbox: Sandbox, options: &'a Options) -> Result<Self, LaunchError> {
-        let connection =
-            |errno: nix::errno::Errno| LaunchError::Connection(Errno::from_raw_os_error(errno as i32));
-        let path = helper_path::find()?;
+    fn start(
+        mut helper: Helper,
+        mut sandbox: Sandbox,
+        options: &'a Options,
+    ) -> Result<Self, LaunchError> {
         if options.die_with_parent {
             let signal = rustix::process::Signal::KILL;
             rustix::process::set_parent_process_death_signal(Some(signal))
                 .map_err(LaunchError::Connection)?;
         }
-
-        let mut terminal = None;
-        if let Group::Own { terminal: number } = &mut sandbox.request.payload.group {
-            terminal = Terminal::find();
-            *number = terminal.map(|terminal| terminal.number());
+        match &mut sandbox.request.payload.group {
+            Group::Own { terminal } => *terminal = helper.terminal.map(|t| t.number()),
+            Group::Inherit | Group::Session => helper.terminal = None,
         }
-
-        // Blocked before there is a helper, so that none is lost; the helper unblocks its own.
-        let passed_on: SigSet = PASSED_ON.into_iter().collect();
-        let mut mask = passed_on;
-        mask.add(Signal::SIGCONT);
-        let signals = SignalFd::with_flags(&mask, SfdFlags::SFD_CLOEXEC | SfdFlags::SFD_NONBLOCK)
-            .map_err(connection)?;
-        mask.add(Signal::SIGTTOU);
-        mask.thread_block().map_err(connection)?;
-
-        let (family, kind) = (AddressFamily::UNIX, SocketType::STREAM);
-        let (ours, theirs) = rustix::net::socketpair(family, kind, SocketFlags::CLOEXEC, None)
-            .map_err(LaunchError::Connection)?;
-        let helper = spawn(&path, &theirs)?;
-        drop(theirs);
-        let launch = Self {
+        wire::send(helper.events.socket(), &sandbox)?;
+        Ok(Self {
             options,
             sandbox,
-            path,
             helper,
-            events: Events::new(ours),
-            signals,
-            terminal,
             mode: None,
             missing: Vec::new(),
             payload: None,
             early: None,
-        };
-        wire::send(launch.events.socket(), &launch.sandbox)?;
-        Ok(launch)
+        })
     }
 
     /// Passes signals and stops on until the end.
     fn follow(mut self) -> Result<Outcome, LaunchError> {
         let result = self.pass_on();
-        if let (Some(terminal), Some(payload)) = (self.terminal, &self.payload) {
+        if let (Some(terminal), Some(payload)) = (self.helper.terminal, &self.payload) {
             terminal.take_back(payload.pid);
         }
         // The helper is not waited for: it ends by itself after its last event, and says nothing more.
         let outcome = result?;
         self.status(&format!("{{ \"exit-code\": {} }}\n", outcome.exit_code()));
         let interrupted = Outcome::Killed(Signal::SIGINT as u8);
-        if outcome == interrupted && self.terminal.is_some() {
+        if outcome == interrupted && self.helper.terminal.is_some() {
             // A shell that runs a loop or a script asks whether its child died of Ctrl-C.
             die_of(Signal::SIGINT);
         }
@@ -268,7 +283,7 @@ impl<'a> Launch<'a> {
 
     fn pass_on(&mut self) -> Result<Outcome, LaunchError> {
         loop {
-            while let Some(event) = self.events.take()? {
+            while let Some(event) = self.helper.events.take()? {
                 if let Some(outcome) = self.handle(event)? {
                     return Ok(outcome);
                 }
@@ -277,7 +292,7 @@ impl<'a> Launch<'a> {
             if signals {
                 self.pass_signals_on();
             }
-            if events && !self.events.read()? {
+            if events && !self.helper.events.read()? {
                 return Err(self.silence());
             }
         }
@@ -285,7 +300,7 @@ impl<'a> Launch<'a> {
 
     /// Waits for events or signals; tells which came.
     fn wait(&self) -> Result<(bool, bool), LaunchError> {
-        let (socket, signals) = (self.events.socket(), self.signals.as_fd());
+        let (socket, signals) = (self.helper.events.socket(), self.helper.signals.as_fd());
         let mut fds = [
             PollFd::from_borrowed_fd(socket, PollFlags::IN),
             PollFd::from_borrowed_fd(signals, PollFlags::IN),
@@ -299,12 +314,12 @@ impl<'a> Launch<'a> {
     }
 
     fn pass_signals_on(&mut self) {
-        while let Ok(Some(info)) = self.signals.read_signal() {
+        while let Ok(Some(info)) = self.helper.signals.read_signal() {
             let number = i32::try_from(info.ssi_signo).unwrap_or_default();
             let Ok(signal) = Signal::try_from(number) else { continue };
             match (&self.payload, signal) {
                 (Some(payload), Signal::SIGCONT) => {
-                    if let Some(terminal) = self.terminal.or_else(Terminal::find) {
+                    if let Some(terminal) = self.helper.terminal.or_else(Terminal::find) {
                         terminal.hand_over(payload.pid);
                     }
                     terminal::resume(payload.pid);
@@ -320,7 +335,11 @@ impl<'a> Launch<'a> {
     fn handle(&mut self, event: Event) -> Result<Option<Outcome>, LaunchError> {
         match event {
             Event::Unsupported { oldest, newest } => {
-                return Err(LaunchError::Version { path: self.path.clone(), oldest, newest });
+                return Err(LaunchError::Version {
+                    path: self.helper.path.clone(),
+                    oldest,
+                    newest,
+                });
             }
             Event::Refused(refusal) => {
                 let text = explanation::refusal(&refusal, &self.sandbox);
@@ -340,7 +359,7 @@ impl<'a> Launch<'a> {
             }
             Event::Started { payload, init, namespaces } => {
                 self.status(&started(init, payload, &namespaces));
-                let running = Running { pid: payload, pidfd: self.events.take_pidfd() };
+                let running = Running { pid: payload, pidfd: self.helper.events.take_pidfd() };
                 if let Some(signal) = self.early.take() {
                     running.signal(signal);
                 }
@@ -364,13 +383,13 @@ impl<'a> Launch<'a> {
     /// The payload was stopped: so are we, until somebody continues us.
     fn stop(&mut self, signal: u32) {
         let Some(payload) = &self.payload else { return };
-        if let Some(terminal) = self.terminal {
+        if let Some(terminal) = self.helper.terminal {
             terminal.take_back(payload.pid);
         }
         terminal::stop_like(signal);
         // In the foreground again, perhaps for the first time.
-        self.terminal = self.terminal.or_else(Terminal::find);
-        if let Some(terminal) = self.terminal {
+        self.helper.terminal = self.helper.terminal.or_else(Terminal::find);
+        if let Some(terminal) = self.helper.terminal {
             terminal.hand_over(payload.pid);
         }
         terminal::resume(payload.pid);
@@ -381,7 +400,7 @@ impl<'a> Launch<'a> {
         if let Some(signal) = self.early {
             return LaunchError::Interrupted(signal as u8);
         }
-        let how = match waitpid(self.helper, None) {
+        let how = match waitpid(self.helper.pid, None) {
             Ok(WaitStatus::Exited(_, 2)) => String::from("did not find its socket"),
             Ok(WaitStatus::Exited(_, 3)) => String::from("ran out of memory (see `ulimit -v`)"),
             Ok(WaitStatus::Exited(_, code)) => format!("ended with status {code}"),

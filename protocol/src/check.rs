@@ -46,7 +46,7 @@ pub enum Rule {
     Mode,
     /// A tmpfs size is at least one byte and at most `i64::MAX`.
     Size,
-    /// The root itself cannot be made a file or a symlink.
+    /// The root itself cannot be a file, a symlink, a procfs, a `/dev` or a message queue file system.
     Root,
     /// A new procfs needs a new pid namespace, else it would show more than the caller sees.
     ProcNeedsPid,
@@ -166,12 +166,17 @@ fn operations(request: &Request) -> Result<(), Refusal> {
             }
             Operation::Proc { destination, protect: _ } => {
                 place(destination)?;
+                not_root(destination)?;
                 let own = request.namespaces.pid == Demand::Required;
                 rule(own, Rule::ProcNeedsPid, index)?;
             }
-            Operation::Devices { destination, console: _ } => place(destination)?,
+            Operation::Devices { destination, console: _ } => {
+                place(destination)?;
+                not_root(destination)?;
+            }
             Operation::Mqueue { destination } => {
                 place(destination)?;
+                not_root(destination)?;
                 let own = request.namespaces.ipc == Demand::Required;
                 rule(own, Rule::MqueueNeedsIpc, index)?;
             }

@@ -17,7 +17,7 @@ use crate::descriptor_limit;
 use crate::exec::{self, ExecError};
 use crate::filesystem::token::{self, Access, PersistError, Place, Suffix, TokenError};
 use crate::home::{Name, NameError};
-use crate::launch::{self, FAILED, NOT_FOUND};
+use crate::launch::{self, FAILED, Helper, NOT_FOUND};
 use crate::message::{self, shown};
 use crate::permission::{Change, Device, Feature, Permissions, Share, Socket, WordError};
 
@@ -361,20 +361,21 @@ pub fn run(matches: &ArgMatches) -> u8 {
 fn try_run(matches: &ArgMatches) -> Result<u8, Failure> {
     let arguments = read(matches)?;
     let limit = descriptor_limit::raise();
+    let helper = if arguments.print_spec { None } else { Some(Helper::start()?) };
     let mut plan = exec::plan(&arguments.options, &Caller::current()?)?;
     plan.sandbox.request.payload.limits.extend(limit);
     message::notices(&plan.notices, arguments.verbose);
-    if arguments.print_spec {
+    let Some(helper) = helper else {
         let mut text = serde_json::to_string_pretty(&plan.sandbox.request)?;
         text.push('\n');
         return Ok(super::print(&text));
-    }
+    };
     let options = launch::Options {
         die_with_parent: arguments.die_with_parent,
         json_status: arguments.json_status.map(descriptor::inherited).transpose()?,
         verbose: arguments.verbose,
     };
-    Ok(launch::run(plan.sandbox, &options)?.exit_code())
+    Ok(helper.run(plan.sandbox, &options)?.exit_code())
 }
 
 #[cfg(test)]

@@ -1,0 +1,131 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! Capabilities: the effective set is empty except inside [`Caps::with`] (I3).
+
+use rustix::io::Errno;
+use rustix::thread::{CapabilitySet, CapabilitySets, UnshareFlags};
+
+use crate::Status;
+use crate::sys::process::unshare;
+use crate::sys::start::exit;
+
+/// The capabilities this process may still raise. They only get fewer.
+#[derive(Debug)]
+pub(crate) struct Caps {
+    permitted: CapabilitySet,
+}
+
+impl Caps {
+    /// Takes stock of what the exec gave this process, keeping `wanted` of it.
+    pub(crate) fn keep(wanted: CapabilitySet) -> Result<Self, Errno> {
+        let permitted = rustix::thread::capabilities(None)?.permitted.intersection(wanted);
+        set(CapabilitySet::empty(), permitted)?;
+        Ok(Self { permitted })
+    }
+
+    /// Whether this can be raised.
+    pub(crate) fn has(&self, capability: CapabilitySet) -> bool {
+        self.permitted.contains(capability)
+    }
+
+    /// Raises one capability for one system call.
+    ///
+    /// A capability that is not there is not an error here: the call then fails by itself.
+    pub(crate) fn with<T>(
+        &self,
+        capability: CapabilitySet,
+        call: impl FnOnce() -> Result<T, Errno>,
+    ) -> Result<T, Errno> {
+        set(self.permitted.intersection(capability), self.permitted)?;
+        let result = call();
+        // I3: effective set is empty again here, or this process does not go on.
+        if set(CapabilitySet::empty(), self.permitted).is_err() {
+            exit(Status::Defect);
+        }
+        result
+    }
+
+    /// Moves this process into a new user namespace and keeps `wanted` of the rights in it. `raised`
+    /// is what the call may take.
+    pub(crate) fn unshare_user(
+        &self,
+        raised: CapabilitySet,
+        wanted: CapabilitySet,
+    ) -> Result<Self, Errno> {
+        set(self.permitted.intersection(raised), self.permitted)?;
+        match unshare(UnshareFlags::NEWUSER) {
+            // The kernel raised everything there is in the new namespace; that is lowered at once.
+            Ok(()) => Self::keep(wanted),
+            Err(errno) => {
+                if set(CapabilitySet::empty(), self.permitted).is_err() {
+                    exit(Status::Defect);
+                }
+                Err(errno)
+            }
+        }
+    }
+
+    /// Gives up all but `wanted`.
+    pub(crate) fn limit(&mut self, wanted: CapabilitySet) -> Result<(), Errno> {
+        self.permitted = self.permitted.intersection(wanted);
+        set(CapabilitySet::empty(), self.permitted)
+    }
+
+    /// Empties the bounding set but for `except`, where `CAP_SETPCAP` is there to do so.
+    pub(crate) fn empty_bounding_set(&self, except: CapabilitySet) -> Result<(), Errno> {
+        if !self.has(CapabilitySet::SETPCAP) {
+            return Ok(());
+        }
+        self.with(CapabilitySet::SETPCAP, || {
+            for capability in (0..u64::BITS).filter_map(|bit| 1_u64.checked_shl(bit)) {
+                let capability = CapabilitySet::from_bits_retain(capability);
+                if except.contains(capability) {
+                    continue;
+                }
+                match rustix::thread::remove_capability_from_bounding_set(capability) {
+                    Ok(()) => {}
+                    // Above the last capability of this kernel.
+                    Err(Errno::INVAL) => break,
+                    Err(errno) => return Err(errno),
+                }
+            }
+            Ok(())
+        })
+    }
+
+    /// Gives up everything and makes sure of it.
+    pub(crate) fn give_up(self) -> Result<(), Errno> {
+        set(CapabilitySet::empty(), CapabilitySet::empty())?;
+        let left = rustix::thread::capabilities(None)?;
+        if left.permitted.is_empty() && left.effective.is_empty() && left.inheritable.is_empty() {
+            Ok(())
+        } else {
+            exit(Status::Defect)
+        }
+    }
+
+    /// Puts exactly `wanted` into all sets, for a payload that may have them.
+    pub(crate) fn hand_over(mut self, wanted: CapabilitySet) -> Result<(), Errno> {
+        if wanted.is_empty() {
+            return self.give_up();
+        }
+        self.limit(wanted)?;
+        let held = self.permitted;
+        rustix::thread::set_capabilities(
+            None,
+            CapabilitySets { effective: held, permitted: held, inheritable: held },
+        )?;
+        for bit in (0..u64::BITS).filter_map(|bit| 1_u64.checked_shl(bit)) {
+            let one = CapabilitySet::from_bits_retain(bit);
+            if held.contains(one) {
+                rustix::thread::configure_capability_in_ambient_set(one, true)?;
+            }
+        }
+        Ok(())
+    }
+}
+
+/// `capset(2)`. An empty inheritable set also empties the ambient one.
+fn set(effective: CapabilitySet, permitted: CapabilitySet) -> Result<(), Errno> {
+    let inheritable = CapabilitySet::empty();
+    rustix::thread::set_capabilities(None, CapabilitySets { effective, permitted, inheritable })
+}

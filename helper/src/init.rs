@@ -1,0 +1,129 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! Init: the first process of the sandbox, and parent of the payload.
+//!
+//! It holds no capability, no descriptor but its end of the channel, cannot be traced by the payload
+//! (I9, T34), and does nothing but reap.
+
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+
+use rustix::io::Errno;
+use rustix::net::SendFlags;
+use rustix::process::{Pid, WaitOptions, WaitStatus};
+use rustix::thread::{CapabilitySet, CapabilitySets};
+use stockade_protocol::event::{Call, Exit, Failure, Object, Stage};
+use stockade_protocol::request::Init;
+use stockade_protocol::{Checked, Event, codec};
+
+use crate::Status;
+use crate::caps::Caps;
+use crate::descriptors::Descriptors;
+use crate::fault::{failed, unheard};
+use crate::namespaces::Inside;
+use crate::payload;
+use crate::relinquish::follow_parent;
+use crate::sys::payload::{Program, install_filter};
+use crate::sys::process::{Fork, fork};
+use crate::sys::start::exit;
+use crate::sys::{fd, signal};
+
+/// Init without privilege, in a finished sandbox.
+pub(crate) struct Seat {
+    /// Nothing, unless the payload is to have capabilities.
+    pub(crate) caps: Caps,
+    pub(crate) request: Checked,
+    /// What the payload inherits, and its Landlock ruleset.
+    pub(crate) descriptors: Descriptors,
+}
+
+/// The stages in init, in order.
+pub(crate) fn begin(inside: Inside, channel: OwnedFd) -> ! {
+    // Whatever the request says: an unfinished sandbox ends with those who asked for it (I13).
+    if let Err(errno) = follow_parent(true, &channel) {
+        let failure = failed(Stage::Build, Call::Prctl, Object::None)(errno);
+        give_up(channel.as_fd(), &failure);
+    }
+    let seat = inside.build_root().and_then(|built| built.relinquish(&channel));
+    match seat {
+        Ok(seat) => seat.supervise(&channel),
+        Err(failure) => give_up(channel.as_fd(), &failure),
+    }
+}
+
+impl Seat {
+    /// Starts the payload, and stays as init where there is to be one.
+    fn supervise(self, channel: &OwnedFd) -> ! {
+        let together = self.request.get().supervision.end_with_payload;
+        let filters = payload::filters(&self.request);
+        if self.request.get().supervision.init == Init::Payload {
+            payload::run(self, channel, None);
+        }
+        let init = rustix::process::getpid();
+        let failure = match fork() {
+            Ok(Fork::Child) => payload::run(self, channel, Some(init)),
+            Ok(Fork::Parent(child)) => match isolate(channel, &filters) {
+                Ok(()) => reap(channel.as_fd(), child, together),
+                Err(failure) => failure,
+            },
+            Err(errno) => failed(Stage::Start, Call::Clone, Object::None)(errno),
+        };
+        give_up(channel.as_fd(), &failure)
+    }
+}
+
+/// Gives up what only the payload needs: every descriptor but the channel, every capability.
+fn isolate(channel: &OwnedFd, filters: &[Program]) -> Result<(), Failure> {
+    let fail = |call| failed(Stage::Start, call, Object::None);
+    let none = CapabilitySet::empty();
+    let sets = CapabilitySets { effective: none, permitted: none, inheritable: none };
+    rustix::thread::set_capabilities(None, sets).map_err(fail(Call::Capset))?;
+    // No signal of the terminal ends the sandbox; SIGKILL and the death of the caller do.
+    signal::set_mask(u64::MAX).map_err(fail(Call::Sigaction))?;
+    fd::close_all_but(channel.as_fd()).map_err(fail(Call::CloseRange))?;
+    // The same filters as the payload's (T34), now that nothing is left but to wait.
+    for filter in filters {
+        install_filter(filter).map_err(fail(Call::Seccomp))?;
+    }
+    Ok(())
+}
+
+/// Waits for children until there is nothing left to do. Comes back only with a failure.
+fn reap(channel: BorrowedFd<'_>, payload: Pid, end_with_payload: bool) -> Failure {
+    loop {
+        match rustix::process::wait(WaitOptions::UNTRACED) {
+            Ok(Some((pid, status))) if pid == payload => {
+                if let Some(signal) = status.stopping_signal() {
+                    tell(channel, &Event::Stopped { signal: signal.unsigned_abs() });
+                } else {
+                    tell(channel, &Event::Exited(exit_of(status)));
+                    if end_with_payload {
+                        exit(Status::Done);
+                    }
+                }
+            }
+            Ok(_) | Err(Errno::INTR) => {}
+            Err(Errno::CHILD) => exit(Status::Done),
+            Err(errno) => return failed(Stage::Start, Call::Wait, Object::None)(errno),
+        }
+    }
+}
+
+/// How a process ended.
+pub(crate) fn exit_of(status: WaitStatus) -> Exit {
+    let byte = |value: i32| u8::try_from(value).ok();
+    let code = status.exit_status().and_then(byte).map(Exit::Code);
+    let signal = status.terminating_signal().and_then(byte).map(Exit::Signal);
+    code.or(signal).unwrap_or(Exit::Lost)
+}
+
+/// Says why there will be no payload, and ends.
+pub(crate) fn give_up(channel: BorrowedFd<'_>, failure: &Failure) -> ! {
+    tell(channel, &Event::Failed(*failure));
+    exit(Status::Failed)
+}
+
+/// Sends an event to the monitor. If it has gone, there is nobody to tell.
+pub(crate) fn tell(channel: BorrowedFd<'_>, event: &Event) {
+    if let Ok(bytes) = codec::encode_event(event) {
+        unheard(rustix::net::send(channel, &bytes, SendFlags::NOSIGNAL));
+    }
+}

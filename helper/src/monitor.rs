@@ -1,0 +1,220 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! The monitor: the process that stays outside, without privilege, and reports.
+
+use std::io::IoSliceMut;
+use std::mem::MaybeUninit;
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+
+use rustix::cmsg_space;
+use rustix::event::{PollFd, PollFlags};
+use rustix::io::Errno;
+use rustix::net::{RecvAncillaryBuffer, RecvAncillaryMessage, RecvFlags};
+use rustix::process::{Pid, PidfdFlags, Signal, WaitOptions};
+use stockade_protocol::event::{Exit, Namespace, NamespaceId};
+use stockade_protocol::request::Init;
+use stockade_protocol::{Checked, Event, codec, limits};
+
+use crate::Status;
+use crate::fault::unheard;
+use crate::init::exit_of;
+use crate::procfs::Procfs;
+use crate::report::Report;
+use crate::sys::{fd, signal};
+
+/// A sandbox whose first process runs, and a process without any privilege.
+pub(crate) struct Ready {
+    init: Pid,
+    channel: OwnedFd,
+    procfs: Procfs,
+    made: Vec<Namespace>,
+    end_with_payload: bool,
+    end_with_caller: bool,
+    payload_is_init: bool,
+}
+
+/// A message from init or the payload.
+struct Message {
+    event: Event,
+    sender: Option<Pid>,
+    pidfd: Option<OwnedFd>,
+}
+
+impl Ready {
+    pub(crate) fn new(
+        init: Pid,
+        channel: OwnedFd,
+        procfs: Procfs,
+        made: Vec<Namespace>,
+        request: Checked,
+    ) -> Self {
+        let supervision = &request.get().supervision;
+        Self {
+            init,
+            channel,
+            procfs,
+            made,
+            end_with_payload: supervision.end_with_payload,
+            end_with_caller: supervision.end_with_caller,
+            payload_is_init: supervision.init == Init::Payload,
+        }
+    }
+
+    /// Passes events on until the payload has ended or the caller has gone.
+    pub(crate) fn run(self, mut report: Report) -> Status {
+        // The terminal's signals are for the payload; what ends the monitor is SIGKILL, the death of
+        // the caller, or the end of the sandbox. Should this fail, a signal ends it all the same.
+        unheard(signal::set_mask(u64::MAX));
+        // The payload's stdin, stdout and stderr are not ours to hold open.
+        unheard(fd::close_range(0, 2));
+        self.pass_on(&mut report)
+    }
+
+    fn pass_on(&self, report: &mut Report) -> Status {
+        loop {
+            if self.end_with_caller && wait_for(self.channel.as_fd(), report.socket().as_fd()) {
+                return self.end();
+            }
+            let Message { event, sender, pidfd } = match self.receive() {
+                Ok(Some(message)) => message,
+                Ok(None) => return self.lost(report),
+                Err(_) => return self.end(),
+            };
+            let (event, last) = match event {
+                Event::Started { .. } => (self.started(sender), None),
+                Event::Exited(exit) => {
+                    self.linger();
+                    (Event::Exited(exit), Some(Status::Done))
+                }
+                Event::Failed(failure) => {
+                    self.linger();
+                    (Event::Failed(failure), Some(Status::Failed))
+                }
+                Event::Stopped { signal } => (Event::Stopped { signal }, None),
+                // Init and the payload say nothing else.
+                Event::Missing(_) => {
+                    report.note(&event);
+                    continue;
+                }
+                Event::Unsupported { .. } | Event::Refused(_) | Event::Ready { .. } => continue,
+            };
+            let sent = report.send(&event, pidfd.as_ref().map(AsFd::as_fd));
+            match last {
+                Some(status) => return status,
+                None if sent.is_err() && self.end_with_caller => return self.end(),
+                None => {}
+            }
+        }
+    }
+
+    /// Takes the next message. None when there will be none any more; an error if it is no event,
+    /// which init and the payload never send.
+    fn receive(&self) -> Result<Option<Message>, Errno> {
+        let mut buffer = vec![0; limits::EVENT_BYTES];
+        let mut space = [MaybeUninit::uninit(); cmsg_space!(ScmRights(1), ScmCredentials(1))];
+        let mut control = RecvAncillaryBuffer::new(&mut space);
+        let message = loop {
+            let mut buffers = [IoSliceMut::new(&mut buffer)];
+            let flags = RecvFlags::CMSG_CLOEXEC;
+            match rustix::net::recvmsg(&self.channel, &mut buffers, &mut control, flags) {
+                Ok(message) => break message,
+                Err(Errno::INTR) => {}
+                Err(errno) => return Err(errno),
+            }
+        };
+        if message.bytes == 0 {
+            return Ok(None);
+        }
+        let bytes = buffer.get(..message.bytes).unwrap_or_default();
+        let event = codec::decode_event(bytes).map_err(|_| Errno::BADMSG)?;
+        let (mut sender, mut pidfd) = (None, None);
+        for item in control.drain() {
+            match item {
+                RecvAncillaryMessage::ScmRights(mut descriptors) => pidfd = descriptors.next(),
+                RecvAncillaryMessage::ScmCredentials(credentials) => sender = Some(credentials.pid),
+                _ => {}
+            }
+        }
+        Ok(Some(Message { event, sender, pidfd }))
+    }
+
+    /// What is known here about the start of the payload.
+    fn started(&self, sender: Option<Pid>) -> Event {
+        let number = |pid: Pid| pid.as_raw_nonzero().get().unsigned_abs();
+        let namespaces = self.made.iter().filter_map(|kind| {
+            let path = match kind {
+                Namespace::Cgroup => c"self/ns/cgroup",
+                Namespace::Ipc => c"self/ns/ipc",
+                Namespace::Mount => c"self/ns/mnt",
+                Namespace::Net => c"self/ns/net",
+                Namespace::Pid => c"self/ns/pid_for_children",
+                Namespace::User => c"self/ns/user",
+                Namespace::Uts => c"self/ns/uts",
+            };
+            let inode = self.procfs.inode(path).ok()?;
+            Some(NamespaceId { kind: *kind, inode })
+        });
+        Event::Started {
+            payload: sender.map_or(0, number),
+            init: number(self.init),
+            namespaces: namespaces.collect(),
+        }
+    }
+
+    /// Init ended without a word, or is the payload itself and will not speak again.
+    fn lost(&self, report: &mut Report) -> Status {
+        if self.payload_is_init && self.end_with_caller && self.wait_for_init(report) {
+            return self.end();
+        }
+        let exit = match rustix::process::waitpid(Some(self.init), WaitOptions::empty()) {
+            Ok(Some((_, status))) => exit_of(status),
+            Ok(None) | Err(_) => Exit::Lost,
+        };
+        let exit = match exit {
+            Exit::Code(_) if !self.payload_is_init => Exit::Lost,
+            Exit::Code(_) | Exit::Signal(_) | Exit::Lost => exit,
+        };
+        // Whether anybody hears it or not, this is the end.
+        unheard(report.send(&Event::Exited(exit), None));
+        Status::Done
+    }
+
+    /// Waits until init or the caller has gone. True if it was the caller.
+    fn wait_for_init(&self, report: &Report) -> bool {
+        // Our child, not waited for yet: the pid is still its own.
+        let Ok(pidfd) = rustix::process::pidfd_open(self.init, PidfdFlags::empty()) else {
+            return true;
+        };
+        wait_for(pidfd.as_fd(), report.socket().as_fd())
+    }
+
+    /// The caller has gone, and takes the sandbox along.
+    fn end(&self) -> Status {
+        // Init is our child and was not waited for, so its pid is still its own. If it has ended
+        // already, there is nothing to do.
+        unheard(rustix::process::kill_process(self.init, Signal::KILL));
+        Status::Failed
+    }
+
+    /// Waits until init, and with it everything in its pid namespace, is gone (I13): when the
+    /// frontend hears of the end, nothing is left.
+    fn linger(&self) {
+        if self.end_with_payload {
+            unheard(rustix::process::waitpid(Some(self.init), WaitOptions::empty()));
+        }
+    }
+}
+
+/// Waits until there is something to read, or the caller has gone. True if it was the caller.
+fn wait_for(what: BorrowedFd<'_>, caller: BorrowedFd<'_>) -> bool {
+    loop {
+        let mut fds = [
+            PollFd::from_borrowed_fd(what, PollFlags::IN),
+            PollFd::from_borrowed_fd(caller, PollFlags::empty()),
+        ];
+        match rustix::event::poll(&mut fds, None) {
+            Ok(_) => return fds.iter().skip(1).any(|fd| !fd.revents().is_empty()),
+            Err(Errno::INTR) => {}
+            Err(_) => return true,
+        }
+    }
+}

@@ -1,0 +1,224 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! Enters the namespaces of the sandbox.
+//!
+//! They are made with the caller's effective uid, so that they count against the caller's quota
+//! (I17). With privilege there is no user namespace here: one that the caller owned would give the
+//! caller every capability in it from outside (I12). One that was asked for is made by root,
+//! when the root is built (`relinquish`).
+
+use std::os::fd::AsFd;
+
+use rustix::fs::CWD;
+use rustix::io::Errno;
+use rustix::net::{AddressFamily, SocketFlags, SocketType};
+use rustix::thread::{CapabilitySet, UnshareFlags};
+use stockade_protocol::event::{
+    Call, Failure, Hint, Missing, MissingKind, Mode, Namespace, Object, Stage,
+};
+use stockade_protocol::request::{Demand, Namespaces, Operation, UserNamespace};
+use stockade_protocol::{Checked, Event};
+
+use crate::caps::Caps;
+use crate::descriptors::Descriptors;
+use crate::fault::{Problem, because, failed, number};
+use crate::idmap::IdMap;
+use crate::lockdown::Identity;
+use crate::procfs::Procfs;
+use crate::report::Report;
+use crate::sources::{Source, Taken, clone_places};
+use crate::sys::mount::{Depth, Propagation, mount_setattr};
+use crate::sys::{net, process};
+
+/// The user namespace that init enters when the root is built.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum InitNamespace {
+    /// The one this process is in.
+    Same,
+    /// A new one below it.
+    New(IdMap),
+}
+
+/// A process in the namespaces of the sandbox, the old root still in view.
+pub(crate) struct Inside {
+    pub(crate) mode: Mode,
+    pub(crate) identity: Identity,
+    pub(crate) caps: Caps,
+    pub(crate) request: Checked,
+    pub(crate) descriptors: Descriptors,
+    pub(crate) sources: Vec<Source>,
+    pub(crate) procfs: Procfs,
+    pub(crate) init_namespace: InitNamespace,
+    /// What was made, for the frontend.
+    pub(crate) made: Vec<Namespace>,
+}
+
+impl Taken {
+    pub(crate) fn enter_namespaces(self, report: &mut Report) -> Result<Inside, Problem> {
+        let Self { mode, identity, mut caps, request, descriptors, mut sources, procfs } = self;
+        let wanted = &request.get().namespaces;
+
+        let init_namespace = match mode {
+            Mode::Unprivileged => {
+                let (own, nested) = enter_user_namespace(&request, identity, &procfs, &caps)?;
+                caps = own;
+                nested
+            }
+            Mode::Root | Mode::SetuidRoot | Mode::FileCapabilities => match wanted.user {
+                UserNamespace::Default => InitNamespace::Same,
+                UserNamespace::Mapped { uid, gid } => {
+                    let outside = (identity.uid.as_raw(), identity.gid.as_raw());
+                    InitNamespace::New(IdMap { inside: (uid, gid), outside })
+                }
+            },
+        };
+
+        let made = unshare(wanted, mode, &caps, report)?;
+        // Before the host's propagation ends here, for binds that are to keep it.
+        clone_places(&mut sources, &request, &caps)?;
+        let private = Propagation::Private;
+        // T43: nothing that happens to the old root from here on travels to the host.
+        caps.with(CapabilitySet::SYS_ADMIN, || {
+            mount_setattr(CWD, c"/", Depth::Recursive, 0, private)
+        })
+        .map_err(failed(Stage::Namespaces, Call::MountSetattr, Object::None))?;
+
+        if let Some(name) = &wanted.hostname {
+            let object = Object::Namespace(Namespace::Uts);
+            caps.with(CapabilitySet::SYS_ADMIN, || rustix::system::sethostname(name.as_bytes()))
+                .map_err(failed(Stage::Namespaces, Call::Sethostname, object))?;
+        }
+        if made.contains(&Namespace::Net) {
+            loopback(&caps, report)?;
+        }
+        Ok(Inside {
+            mode,
+            identity,
+            caps,
+            request,
+            descriptors,
+            sources,
+            procfs,
+            init_namespace,
+            made,
+        })
+    }
+}
+
+/// Without privilege: makes a user namespace of the caller's, in which this process can go on.
+///
+/// devpts wants id 0 to exist, and a limit on user namespaces has to be set from above. Both take a
+/// second namespace in the end, in which the ids are what they should be.
+fn enter_user_namespace(
+    request: &Checked,
+    identity: Identity,
+    procfs: &Procfs,
+    caps: &Caps,
+) -> Result<(Caps, InitNamespace), Failure> {
+    let wanted = &request.get().namespaces;
+    let user = Object::Namespace(Namespace::User);
+    let payload = CapabilitySet::from_bits_retain(request.get().payload.capabilities);
+    let build = CapabilitySet::SYS_ADMIN
+        | CapabilitySet::NET_ADMIN
+        | CapabilitySet::SYS_RESOURCE
+        | CapabilitySet::SETFCAP
+        | CapabilitySet::SETPCAP;
+    // About SETFCAP see `lockdown`; ordinary callers have nothing to raise.
+    let caps = caps.unshare_user(CapabilitySet::SETFCAP, build | payload).map_err(|errno| {
+        let hint = match errno {
+            Errno::NOSPC | Errno::USERS => Hint::NamespaceLimit,
+            _ => Hint::UserNamespaceRefused,
+        };
+        because(Stage::Namespaces, Call::Unshare, user, hint)(errno)
+    })?;
+
+    let outside = (identity.uid.as_raw(), identity.gid.as_raw());
+    let seen = match wanted.user {
+        UserNamespace::Default => outside,
+        UserNamespace::Mapped { uid, gid } => (uid, gid),
+    };
+    let devices = |operation: &Operation| matches!(operation, Operation::Devices { .. });
+    let nested = wanted.limit_user_namespaces || request.get().operations.iter().any(devices);
+    let inside = if nested { (0, 0) } else { seen };
+    IdMap { inside, outside }
+        .write(procfs, "self", &caps, CapabilitySet::SYS_ADMIN)
+        .map_err(because(Stage::Namespaces, Call::Write, user, Hint::UserNamespacePowerless))?;
+    if wanted.limit_user_namespaces {
+        // One more is init's own; it counts here, and so would every one below it.
+        caps.with(CapabilitySet::SYS_RESOURCE, || procfs.limit_user_namespaces(c"1"))
+            .map_err(failed(Stage::Namespaces, Call::Write, user))?;
+    }
+    let init = if nested {
+        InitNamespace::New(IdMap { inside: seen, outside: (0, 0) })
+    } else {
+        InitNamespace::Same
+    };
+    Ok((caps, init))
+}
+
+/// Makes the other namespaces and says which.
+fn unshare(
+    wanted: &Namespaces,
+    mode: Mode,
+    caps: &Caps,
+    report: &mut Report,
+) -> Result<Vec<Namespace>, Failure> {
+    let asked = [
+        (wanted.cgroup, Namespace::Cgroup, UnshareFlags::NEWCGROUP),
+        (wanted.ipc, Namespace::Ipc, UnshareFlags::NEWIPC),
+        (Demand::Required, Namespace::Mount, UnshareFlags::NEWNS),
+        (wanted.net, Namespace::Net, UnshareFlags::NEWNET),
+        (wanted.pid, Namespace::Pid, UnshareFlags::NEWPID),
+        (wanted.uts, Namespace::Uts, UnshareFlags::NEWUTS),
+    ];
+    let new = |flags| caps.with(CapabilitySet::SYS_ADMIN, || process::unshare(flags));
+
+    let mut made = Vec::with_capacity(asked.len());
+    let mut required = UnshareFlags::empty();
+    for (demand, kind, flag) in asked {
+        match demand {
+            Demand::Share => {}
+            Demand::Required => {
+                required |= flag;
+                made.push(kind);
+            }
+            Demand::Optional => match new(flag) {
+                Ok(()) => made.push(kind),
+                Err(errno) => {
+                    let what = MissingKind::Namespace(kind);
+                    report.note(&Event::Missing(Missing { what, errno: number(errno) }));
+                }
+            },
+        }
+    }
+    new(required).map_err(|errno| {
+        let object = Object::Namespace(Namespace::Mount);
+        match (mode, errno) {
+            // A user namespace without rights in it: Ubuntu's AppArmor restriction.
+            (Mode::Unprivileged, Errno::PERM | Errno::ACCESS) => {
+                let hint = Hint::UserNamespacePowerless;
+                because(Stage::Namespaces, Call::Unshare, object, hint)(errno)
+            }
+            _ => failed(Stage::Namespaces, Call::Unshare, object)(errno),
+        }
+    })?;
+    Ok(made)
+}
+
+/// Brings `lo` up. Without `CAP_NET_ADMIN`, which the administrator may have left out, it stays
+/// down and an event says so.
+fn loopback(caps: &Caps, report: &mut Report) -> Result<(), Failure> {
+    if !caps.has(CapabilitySet::NET_ADMIN) {
+        let errno = number(Errno::PERM);
+        report.note(&Event::Missing(Missing { what: MissingKind::Loopback, errno }));
+        return Ok(());
+    }
+    let object = Object::Namespace(Namespace::Net);
+    let (family, kind) = (AddressFamily::INET, SocketType::DGRAM);
+    let socket = rustix::net::socket_with(family, kind, SocketFlags::CLOEXEC, None)
+        .map_err(failed(Stage::Namespaces, Call::Socket, object))?;
+    caps.with(CapabilitySet::NET_ADMIN, || net::bring_up_loopback(socket.as_fd())).map_err(failed(
+        Stage::Namespaces,
+        Call::Ioctl,
+        object,
+    ))
+}

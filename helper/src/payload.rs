@@ -1,0 +1,253 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! The payload's process, from its fork to its exec.
+//!
+//! Nothing here has privilege any more. The caller's seccomp programs come last, when nothing is
+//! left that they could make to look as if it had worked (T58).
+
+use std::ffi::{CStr, CString};
+use std::io::IoSlice;
+use std::mem::MaybeUninit;
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+
+use rustix::cmsg_space;
+use rustix::fs::Mode as Bits;
+use rustix::io::Errno;
+use rustix::net::{SendAncillaryBuffer, SendAncillaryMessage, SendFlags};
+use rustix::process::{Pid, PidfdFlags, Signal};
+use rustix::thread::CapabilitySet;
+use stockade_protocol::event::{Call, Failure, Object, Stage};
+use stockade_protocol::request::{Group, Payload};
+use stockade_protocol::{Checked, Event, codec};
+
+use crate::Status;
+use crate::descriptors::Descriptors;
+use crate::fault::failed;
+use crate::init::{Seat, give_up};
+use crate::sys::payload::{Program, Strings, execve, install_filter, landlock_restrict_self};
+use crate::sys::signal::{Disposition, mask_of, set_disposition, set_mask};
+use crate::sys::start::exit;
+use crate::sys::{fd, process};
+
+/// The seccomp programs of the request as the kernel wants them.
+pub(crate) fn filters(request: &Checked) -> Vec<Program> {
+    request.get().payload.filters.iter().map(|filter| Program::new(filter.as_bytes())).collect()
+}
+
+/// Becomes the payload. `init` is the process that forked it, if that is not the payload itself.
+pub(crate) fn run(seat: Seat, channel: &OwnedFd, init: Option<Pid>) -> ! {
+    let Seat { caps, request, descriptors } = seat;
+    let payload = &request.get().payload;
+    let mut targets: Vec<u32> = payload.pass.iter().map(|pass| pass.target).collect();
+    targets.sort_unstable();
+    // Above every target first, so that none overwrites what another still needs.
+    let free = targets.last().map_or(STDIO, |last| last.saturating_add(1)).max(STDIO);
+    let channel = match fd::dup_above(channel.as_fd(), free) {
+        Ok(copy) => copy,
+        Err(errno) => {
+            let failure = failed(Stage::Start, Call::Dup, Object::None)(errno);
+            give_up(channel.as_fd(), &failure)
+        }
+    };
+    let landlock = arrange(payload, descriptors, &targets, free)
+        .unwrap_or_else(|failure| give_up(channel.as_fd(), &failure));
+    let prepare = || -> Result<CString, Failure> {
+        let fail = |call| failed(Stage::Start, call, Object::None);
+        if let (true, Some(init)) = (request.get().supervision.end_with_caller, init) {
+            rustix::process::set_parent_process_death_signal(Some(Signal::KILL))
+                .map_err(fail(Call::Prctl))?;
+            // Init may have gone before that took effect.
+            if rustix::process::getppid() != Some(init) {
+                exit(Status::Failed);
+            }
+        }
+        join_group(payload.group).map_err(fail(Call::Setpgid))?;
+        rustix::process::umask(Bits::from_raw_mode(payload.umask));
+        let directory = enter_directory(payload)?;
+        started(channel.as_fd()).map_err(|(call, errno)| fail(call)(errno))?;
+        set_disposition(libc::SIGXFSZ, Disposition::Default).map_err(fail(Call::Sigaction))?;
+        set_mask(0).map_err(fail(Call::Sigaction))?;
+        Ok(directory)
+    };
+    let directory = prepare().unwrap_or_else(|failure| give_up(channel.as_fd(), &failure));
+
+    // Everything that allocates is done before the limits and filters of the payload bind.
+    let pwd = [b"PWD=", directory.as_bytes()].concat();
+    let pwd = CString::new(pwd).ok().filter(|_| payload.set_pwd);
+    let environment = payload.environment.iter().map(|entry| entry.as_c_str());
+    let environment = Strings::new(environment.chain(pwd.as_deref()));
+    let arguments = payload.arguments.iter().map(|text| text.as_c_str());
+    let mut script = Script::new(payload, arguments.clone());
+    let arguments = Strings::new(arguments);
+    let filters = filters(&request);
+
+    let confine = || -> Result<(), Failure> {
+        let fail = |call| failed(Stage::Start, call, Object::None);
+        caps.hand_over(CapabilitySet::from_bits_retain(payload.capabilities))
+            .map_err(fail(Call::Capset))?;
+        set_limits(payload)?;
+        if let Some(ruleset) = &landlock {
+            landlock_restrict_self(ruleset.as_fd()).map_err(fail(Call::LandlockRestrictSelf))?;
+        }
+        for (index, filter) in filters.iter().enumerate() {
+            let object = Object::Filter(u32::try_from(index).unwrap_or(u32::MAX));
+            install_filter(filter).map_err(failed(Stage::Start, Call::Seccomp, object))?;
+        }
+        Ok(())
+    };
+    if let Err(failure) = confine() {
+        give_up(channel.as_fd(), &failure);
+    }
+    // I4: the only exec.
+    let (index, errno) = execute(payload, &arguments, &mut script, &environment);
+    let object = Object::Program(u32::try_from(index).unwrap_or(u32::MAX));
+    give_up(channel.as_fd(), &failed(Stage::Start, Call::Execve, object)(errno))
+}
+
+/// Puts the descriptors of the payload where they are wanted, going through numbers from `free` on;
+/// the next exec closes every other one (I14, T20). Gives back the Landlock ruleset.
+fn arrange(
+    payload: &Payload,
+    mut descriptors: Descriptors,
+    targets: &[u32],
+    free: u32,
+) -> Result<Option<OwnedFd>, Failure> {
+    let fail = failed(Stage::Start, Call::Dup, Object::None);
+    let above = |fd: BorrowedFd<'_>| fd::dup_above(fd, free).map_err(&fail);
+    let landlock = match payload.landlock {
+        Some(index) => Some(above(descriptors.take(index).map_err(&fail)?.as_fd())?),
+        None => None,
+    };
+    let mut sources = Vec::with_capacity(payload.pass.len());
+    for pass in &payload.pass {
+        let source = descriptors.take(pass.source).map_err(&fail)?;
+        sources.push((above(source.as_fd())?, pass.target));
+    }
+    // What came with the request and was copied is closed here, below and among the targets.
+    drop(descriptors);
+    for (source, target) in &sources {
+        fd::dup_to(source.as_fd(), *target).map_err(&fail)?;
+    }
+
+    let closing = failed(Stage::Start, Call::CloseRange, Object::None);
+    let mut first = STDIO;
+    for target in targets.iter().copied().filter(|target| *target >= STDIO) {
+        if let Some(last) = target.checked_sub(1).filter(|last| *last >= first) {
+            fd::close_range_on_exec(first, last).map_err(&closing)?;
+        }
+        first = target.saturating_add(1);
+    }
+    fd::close_range_on_exec(first, u32::MAX).map_err(&closing)?;
+    Ok(landlock)
+}
+
+/// The first number that is not stdin, stdout or stderr.
+const STDIO: u32 = 3;
+
+/// Process group and session (I14). In a group of its own, the payload can signal nobody outside
+/// through it, and the terminal's keys reach it (T65).
+fn join_group(group: Group) -> Result<(), Errno> {
+    match group {
+        Group::Inherit => Ok(()),
+        Group::Session => rustix::process::setsid().map(drop),
+        Group::Own { terminal } => {
+            rustix::process::setpgid(None, None)?;
+            let Some(number) = terminal else { return Ok(()) };
+            // Changing the foreground group from the background would stop us.
+            set_mask(mask_of(libc::SIGTTOU))?;
+            let pid = rustix::process::getpid();
+            match number {
+                0 => rustix::termios::tcsetpgrp(rustix::stdio::stdin(), pid),
+                1 => rustix::termios::tcsetpgrp(rustix::stdio::stdout(), pid),
+                _ => rustix::termios::tcsetpgrp(rustix::stdio::stderr(), pid),
+            }
+        }
+    }
+}
+
+/// Enters the first working directory that can be entered, as the caller, inside (T21).
+fn enter_directory(payload: &Payload) -> Result<CString, Failure> {
+    let mut first = None;
+    for (index, directory) in payload.directories.iter().enumerate() {
+        match rustix::process::chdir(directory.as_c_str()) {
+            Ok(()) => return Ok(directory.as_c_str().to_owned()),
+            Err(errno) => {
+                let object = Object::Directory(u32::try_from(index).unwrap_or(u32::MAX));
+                let failure = failed(Stage::Start, Call::Chdir, object)(errno);
+                first = first.or(Some(failure));
+            }
+        }
+    }
+    let none = || failed(Stage::Start, Call::Chdir, Object::None)(Errno::NOENT);
+    Err(first.unwrap_or_else(none))
+}
+
+/// Sets the resource limits of the request.
+fn set_limits(payload: &Payload) -> Result<(), Failure> {
+    for (index, limit) in payload.limits.iter().enumerate() {
+        let object = Object::Limit(u32::try_from(index).unwrap_or(u32::MAX));
+        process::set_limit(limit.resource, limit.soft, limit.hard).map_err(failed(
+            Stage::Start,
+            Call::Setrlimit,
+            object,
+        ))?;
+    }
+    Ok(())
+}
+
+/// Tells the monitor that the payload is about to run, with a pidfd of it. The kernel adds the pid
+/// as the monitor sees it, and the monitor the rest.
+fn started(channel: BorrowedFd<'_>) -> Result<(), (Call, Errno)> {
+    let pidfd = rustix::process::pidfd_open(rustix::process::getpid(), PidfdFlags::empty())
+        .map_err(|errno| (Call::PidfdOpen, errno))?;
+    let event = Event::Started { payload: 0, init: 0, namespaces: Vec::new() };
+    let bytes = codec::encode_event(&event).map_err(|_| (Call::Sendmsg, Errno::MSGSIZE))?;
+    let mut space = [MaybeUninit::uninit(); cmsg_space!(ScmRights(1))];
+    let mut control = SendAncillaryBuffer::new(&mut space);
+    let pidfds = [pidfd.as_fd()];
+    control.push(SendAncillaryMessage::ScmRights(&pidfds));
+    let flags = SendFlags::NOSIGNAL;
+    rustix::net::sendmsg(channel, &[IoSlice::new(&bytes)], &mut control, flags)
+        .map(drop)
+        .map_err(|errno| (Call::Sendmsg, errno))
+}
+
+/// Tries the candidates in order, with the rules of `execvp(3)`: what is not there is passed over,
+/// what may not be executed is remembered, anything else is final.
+fn execute<'a>(
+    payload: &'a Payload,
+    arguments: &Strings<'_>,
+    script: &mut Script<'a>,
+    environment: &Strings<'_>,
+) -> (usize, Errno) {
+    let mut result = (0, Errno::NOENT);
+    for (index, program) in payload.programs.iter().enumerate() {
+        match execve(program.as_c_str(), arguments, environment) {
+            Errno::NOENT | Errno::NOTDIR | Errno::STALE | Errno::NODEV | Errno::TIMEDOUT => {}
+            Errno::ACCESS => result = (index, Errno::ACCESS),
+            Errno::NOEXEC => return (index, script.interpret(program.as_c_str(), environment)),
+            errno => return (index, errno),
+        }
+    }
+    result
+}
+
+/// How a script without `#!` would be run: the interpreter, the script, the payload's arguments.
+struct Script<'a> {
+    interpreter: Option<&'a CStr>,
+    arguments: Strings<'a>,
+}
+
+impl<'a> Script<'a> {
+    fn new(payload: &'a Payload, arguments: impl Iterator<Item = &'a CStr>) -> Self {
+        let interpreter = payload.interpreter.as_ref().map(|program| program.as_c_str());
+        let name = interpreter.unwrap_or_default();
+        let arguments = [name, name].into_iter().chain(arguments.skip(1));
+        Self { interpreter, arguments: Strings::new(arguments) }
+    }
+
+    fn interpret(&mut self, script: &'a CStr, environment: &Strings<'_>) -> Errno {
+        let Some(interpreter) = self.interpreter else { return Errno::NOEXEC };
+        self.arguments.replace(1, script);
+        execve(interpreter, &self.arguments, environment)
+    }
+}

@@ -1,0 +1,70 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! The host's procfs, reached once through a literal and made sure of (T50).
+
+use std::ffi::{CStr, CString};
+use std::os::fd::{AsRawFd, BorrowedFd, OwnedFd};
+
+use rustix::fs::{AtFlags, CWD, Mode, OFlags, ResolveFlags};
+use rustix::io::Errno;
+
+/// `PROC_SUPER_MAGIC` of `linux/magic.h`.
+const PROC_MAGIC: i64 = 0x9fa0;
+
+/// The procfs of the caller's mount namespace.
+pub(crate) struct Procfs(OwnedFd);
+
+impl Procfs {
+    /// Opens `/proc`. `ENOTSUP` means that something else is mounted there,
+    /// `ESRCH` that it shows another pid namespace.
+    pub(crate) fn open() -> Result<Self, Errno> {
+        let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+        let fd = rustix::fs::openat(CWD, c"/proc", flags, Mode::empty())?;
+        if rustix::fs::fstatfs(&fd)?.f_type != PROC_MAGIC {
+            return Err(Errno::NOTSUP);
+        }
+        // One of another pid namespace would name other processes by our children's pids.
+        let mut buffer = [0; 16];
+        let length = rustix::fs::readlinkat_raw(&fd, c"self", &mut buffer)?;
+        let pid = rustix::process::getpid().as_raw_nonzero().to_string();
+        if buffer.get(..length) == Some(pid.as_bytes()) { Ok(Self(fd)) } else { Err(Errno::SRCH) }
+    }
+
+    /// Opens a file of it for writing. `path` is one of ours, and no mount on top of it is crossed.
+    pub(crate) fn open_for_writing(&self, path: &CStr) -> Result<OwnedFd, Errno> {
+        let flags = OFlags::WRONLY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+        let within = ResolveFlags::BENEATH | ResolveFlags::NO_XDEV | ResolveFlags::NO_MAGICLINKS;
+        rustix::fs::openat2(&self.0, path, flags, Mode::empty(), within)
+    }
+
+    /// Sets how many user namespaces may be below the one this process is in, `namespaces(7)`.
+    pub(crate) fn limit_user_namespaces(&self, number: &CStr) -> Result<(), Errno> {
+        let fd = self.open_for_writing(c"sys/user/max_user_namespaces")?;
+        rustix::io::write(&fd, number.to_bytes()).map(drop)
+    }
+
+    /// The path of an open object as this process sees it, up to `buffer`'s size.
+    pub(crate) fn path_of<'a>(
+        &self,
+        fd: BorrowedFd<'_>,
+        buffer: &'a mut [u8],
+    ) -> Result<&'a [u8], Errno> {
+        let length = rustix::fs::readlinkat_raw(&self.0, &link(fd)?, &mut *buffer)?;
+        buffer.get(..length).ok_or(Errno::NAMETOOLONG)
+    }
+
+    /// Changes the permission bits of an object that is held by an `O_PATH` descriptor, which
+    /// `fchmod(2)` does not take before Linux 6.6.
+    pub(crate) fn chmod(&self, fd: BorrowedFd<'_>, mode: Mode) -> Result<(), Errno> {
+        rustix::fs::chmodat(&self.0, &link(fd)?, mode, AtFlags::empty())
+    }
+
+    /// The inode number behind a namespace link of this process.
+    pub(crate) fn inode(&self, path: &CStr) -> Result<u64, Errno> {
+        rustix::fs::statat(&self.0, path, AtFlags::empty()).map(|stat| stat.st_ino)
+    }
+}
+
+/// The link of a descriptor, relative to `/proc`.
+fn link(fd: BorrowedFd<'_>) -> Result<CString, Errno> {
+    CString::new(format!("self/fd/{}", fd.as_raw_fd())).map_err(|_| Errno::INVAL)
+}

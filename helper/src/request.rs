@@ -1,0 +1,136 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! Receives the request: the only read from the socket. Produces only checked types.
+
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+
+use rustix::io::Errno;
+use rustix::net::RecvFlags;
+use rustix::thread::CapabilitySet;
+use stockade_protocol::event::{Call, Mode, Object, Stage};
+use stockade_protocol::request::UserNamespace;
+use stockade_protocol::{Checked, Event, Header, Refusal, codec, limits};
+
+use crate::caps::Caps;
+use crate::descriptors::Descriptors;
+use crate::fault::{Problem, failed};
+use crate::lockdown::{Entry, Identity};
+use crate::report::Report;
+use crate::sys::message::receive_descriptors;
+
+/// A checked request with its descriptors.
+pub(crate) struct Asked {
+    pub(crate) mode: Mode,
+    pub(crate) identity: Identity,
+    pub(crate) caps: Caps,
+    pub(crate) request: Checked,
+    pub(crate) descriptors: Descriptors,
+}
+
+impl Entry {
+    /// Reads the request and gives up what it does not need.
+    pub(crate) fn receive(self, report: &mut Report) -> Result<Asked, Problem> {
+        let Self { mode, identity, mut caps } = self;
+        let (request, descriptors) = read_request(report.socket().as_fd())?;
+        let request = stockade_protocol::check(request, descriptors.count())?;
+        request.permits(mode)?;
+
+        let keep = needed(mode, &request);
+        caps.limit(keep).map_err(failed(Stage::Receive, Call::Capset, Object::None))?;
+        report.note(&Event::Ready { mode });
+        Ok(Asked { mode, identity, caps, request, descriptors })
+    }
+}
+
+/// The capabilities that this request takes.
+fn needed(mode: Mode, request: &Checked) -> CapabilitySet {
+    let build =
+        CapabilitySet::SYS_ADMIN.union(CapabilitySet::NET_ADMIN).union(CapabilitySet::MKNOD);
+    let map = CapabilitySet::SETUID.union(CapabilitySet::SETGID);
+    let mapped = request.get().namespaces.user != UserNamespace::Default;
+    match mode {
+        Mode::SetuidRoot if mapped => build.union(map),
+        Mode::SetuidRoot | Mode::FileCapabilities => build,
+        // SETPCAP empties the bounding set; what the payload is to have stays for it.
+        Mode::Root => {
+            let payload = CapabilitySet::from_bits_retain(request.get().payload.capabilities);
+            let more = CapabilitySet::SETPCAP.union(CapabilitySet::SETFCAP);
+            build.union(map).union(more).union(payload)
+        }
+        Mode::Unprivileged => CapabilitySet::SETFCAP,
+    }
+}
+
+/// Header, request, descriptors, in this order and nothing more.
+fn read_request(
+    socket: BorrowedFd<'_>,
+) -> Result<(stockade_protocol::Request, Descriptors), Problem> {
+    let mut bytes = [0; Header::BYTES];
+    read_exact(socket, &mut bytes)?;
+    let header =
+        Header::from_bytes(&bytes).map_err(|fault| Problem::Refused(Refusal::Header(fault)))?;
+    if header.version != stockade_protocol::VERSION {
+        return Err(Problem::Unsupported);
+    }
+    let length = usize::try_from(header.length).unwrap_or(limits::REQUEST_BYTES);
+    // Bounded by Header::from_bytes; copied once, and private from here on (T81).
+    let mut bytes = vec![0; length];
+    read_exact(socket, &mut bytes)?;
+    let count = usize::try_from(header.descriptors).unwrap_or(limits::DESCRIPTORS);
+    let descriptors = read_descriptors(socket, count)?;
+    let request =
+        codec::decode_request(&bytes).map_err(|fault| Problem::Refused(Refusal::Decode(fault)))?;
+    Ok((request, Descriptors::new(descriptors)))
+}
+
+/// Fills `buffer`. Descriptors that come where none may are dropped by the kernel, for lack of room
+/// for them.
+fn read_exact(socket: BorrowedFd<'_>, buffer: &mut [u8]) -> Result<(), Problem> {
+    let mut rest = buffer;
+    while !rest.is_empty() {
+        match rustix::net::recv(socket, &mut *rest, RecvFlags::empty()) {
+            Ok((0, _)) => return Err(Problem::Gone),
+            Ok((count, _)) => rest = rest.get_mut(count..).unwrap_or_default(),
+            Err(Errno::INTR) => {}
+            Err(errno) => {
+                return Err(failed(Stage::Receive, Call::Recvmsg, Object::None)(errno).into());
+            }
+        }
+    }
+    Ok(())
+}
+
+/// Receives `count` descriptors in messages of one byte each, all full but the last (T76).
+fn read_descriptors(socket: BorrowedFd<'_>, count: usize) -> Result<Vec<OwnedFd>, Problem> {
+    let mut received = Vec::with_capacity(count);
+    while received.len() < count {
+        let due = count.saturating_sub(received.len()).min(limits::DESCRIPTORS_PER_MESSAGE);
+        let before = received.len();
+        read_batch(socket, &mut received)?;
+        if received.len().saturating_sub(before) != due {
+            return Err(Problem::Refused(Refusal::Descriptors));
+        }
+    }
+    Ok(received)
+}
+
+/// Receives one message with descriptors, and nothing else with them.
+fn read_batch(socket: BorrowedFd<'_>, received: &mut Vec<OwnedFd>) -> Result<(), Problem> {
+    let failed = failed(Stage::Receive, Call::Recvmsg, Object::None);
+    let message = loop {
+        match receive_descriptors(socket, received) {
+            Err(Errno::INTR) => {}
+            other => break other.map_err(&failed)?,
+        }
+    };
+    if message.bytes == 0 {
+        return Err(Problem::Gone);
+    }
+    // Too few descriptors are free here (RLIMIT_NOFILE): the kernel dropped the rest.
+    if message.truncated {
+        return Err(failed(Errno::MFILE).into());
+    }
+    if message.foreign {
+        return Err(Problem::Refused(Refusal::Descriptors));
+    }
+    Ok(())
+}

@@ -1,0 +1,243 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! Clones of the host trees that are to be bound.
+//!
+//! With privilege they are cloned from the descriptors themselves, in the mount namespace these
+//! were opened in, before it is left: the kernel refuses them afterwards (T42). Without privilege
+//! the caller's mount namespace cannot be cloned from. There the kernel's own path of each
+//! descriptor is looked up again in the new namespace, with nothing but the caller's rights, and
+//! has to lead to the same object.
+
+use std::ffi::CString;
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+
+use rustix::fs::{AtFlags, CWD, Mode as Bits, OFlags, ResolveFlags, StatxFlags};
+use rustix::io::Errno;
+use rustix::mount::OpenTreeFlags;
+use rustix::thread::CapabilitySet;
+use stockade_protocol::Checked;
+use stockade_protocol::event::{Call, Failure, Hint, Mode, Object, Stage};
+use stockade_protocol::request::{Access, FdIndex, Operation, Propagation as Asked};
+
+use crate::caps::Caps;
+use crate::descriptors::Descriptors;
+use crate::fault::{Problem, because, failed, operation};
+use crate::filesystems::attributes;
+use crate::lockdown::Identity;
+use crate::procfs::Procfs;
+use crate::request;
+use crate::sys::mount::{Depth, Propagation, mount_setattr};
+
+/// `NSFS_MAGIC` of `linux/magic.h`.
+const NSFS_MAGIC: i64 = 0x6e73_6673;
+
+/// Longest path of a source, `PATH_MAX` (T40).
+const SOURCE_PATH: usize = 4096;
+
+/// One source, by the index of its operation.
+pub(crate) enum Source {
+    /// The operation has none.
+    None,
+    /// A detached clone, with its final attributes.
+    Tree(OwnedFd),
+    /// Where to find it once there is a mount namespace of our own.
+    Place(Place),
+}
+
+/// A host object that still has to be cloned.
+pub(crate) struct Place {
+    path: CString,
+    object: Object,
+    /// Keeps the object alive and its inode number from being used again.
+    held: OwnedFd,
+}
+
+/// Everything that had to be taken from the caller's mount namespace.
+pub(crate) struct Taken {
+    pub(crate) mode: Mode,
+    pub(crate) identity: Identity,
+    pub(crate) caps: Caps,
+    pub(crate) request: Checked,
+    pub(crate) descriptors: Descriptors,
+    pub(crate) sources: Vec<Source>,
+    pub(crate) procfs: Procfs,
+}
+
+impl request::Asked {
+    /// Looks at every source, and clones it where that is possible already.
+    pub(crate) fn take_sources(self) -> Result<Taken, Problem> {
+        let Self { mode, identity, caps, request, mut descriptors } = self;
+        let noproc = because(Stage::Clone, Call::Open, Object::None, Hint::NoProc);
+        let procfs = Procfs::open().map_err(noproc)?;
+        let mut sources = Vec::with_capacity(request.get().operations.len());
+        for (index, asked) in request.get().operations.iter().enumerate() {
+            let Some((fd, set, propagation)) = wanted(asked) else {
+                sources.push(Source::None);
+                continue;
+            };
+            let object = operation(index);
+            let fd = descriptors.take(fd).map_err(failed(Stage::Clone, Call::Dup, object))?;
+            let path = inspect(&procfs, fd.as_fd(), object)?;
+            if let Operation::Devices { .. } = asked {
+                terminal(fd.as_fd(), object)?;
+            }
+            sources.push(match mode {
+                Mode::Unprivileged => Source::Place(Place { path, object, held: fd }),
+                Mode::Root | Mode::SetuidRoot | Mode::FileCapabilities => {
+                    Source::Tree(clone(&caps, fd.as_fd(), object, set, propagation)?)
+                }
+            });
+        }
+        Ok(Taken { mode, identity, caps, request, descriptors, sources, procfs })
+    }
+}
+
+/// Clones what could not be cloned before, in the mount namespace this process has now.
+pub(crate) fn clone_places(
+    sources: &mut [Source],
+    request: &Checked,
+    caps: &Caps,
+) -> Result<(), Failure> {
+    for (source, asked) in sources.iter_mut().zip(&request.get().operations) {
+        let (Source::Place(place), Some((_, set, propagation))) = (&*source, wanted(asked)) else {
+            continue;
+        };
+        let fd = place.find()?;
+        *source = Source::Tree(clone(caps, fd.as_fd(), place.object, set, propagation)?);
+    }
+    Ok(())
+}
+
+/// The descriptor that an operation binds, with the attributes and propagation of the clone.
+fn wanted(operation: &Operation) -> Option<(FdIndex, u64, Propagation)> {
+    match operation {
+        Operation::Bind(bind) => {
+            let set = match bind.access {
+                Access::ReadOnly => attributes::READ_ONLY | attributes::PLAIN,
+                Access::ReadWrite => attributes::PLAIN,
+                Access::Device => attributes::NO_SUID,
+            };
+            let propagation = match bind.propagation {
+                Asked::Private => Propagation::Private,
+                Asked::Slave => Propagation::Slave,
+            };
+            Some((bind.source, set, propagation))
+        }
+        Operation::Devices { console: Some(fd), destination: _ } => {
+            Some((*fd, attributes::NO_SUID, Propagation::Private))
+        }
+        Operation::Devices { console: None, destination: _ }
+        | Operation::Tmpfs { .. }
+        | Operation::Proc { .. }
+        | Operation::Mqueue { .. }
+        | Operation::Directory { .. }
+        | Operation::File { .. }
+        | Operation::Symlink { .. }
+        | Operation::Chmod { .. }
+        | Operation::RemountReadOnly { .. } => None,
+    }
+}
+
+/// Refuses objects that the kernel would clone but that are nobody's files (T39, T40), and gives
+/// the kernel's path of the others.
+///
+/// No call here waits for the server of a network or FUSE file system where the helper is setuid
+/// root: the kernel does not ask it on behalf of a process with a foreign saved uid (T77).
+fn inspect(procfs: &Procfs, fd: BorrowedFd<'_>, object: Object) -> Result<CString, Failure> {
+    let refuse = |call, hint, errno: Errno| because(Stage::Clone, call, object, hint)(errno);
+    let mut buffer = [0; SOURCE_PATH];
+    let path = procfs
+        .path_of(fd, &mut buffer)
+        .map_err(|errno| refuse(Call::Readlink, Hint::NoProc, errno))?;
+    if path.len() >= SOURCE_PATH {
+        return Err(refuse(Call::Readlink, Hint::SourceTooDeep, Errno::NAMETOOLONG));
+    }
+    let statfs = rustix::fs::fstatfs(fd).map_err(failed(Stage::Clone, Call::Statfs, object))?;
+    if statfs.f_type == NSFS_MAGIC {
+        return Err(refuse(Call::Statfs, Hint::SourceIsNamespace, Errno::INVAL));
+    }
+    // Succeeds on a symlink only, readlinkat(2).
+    if rustix::fs::readlinkat_raw(fd, c"", &mut [0_u8; 1]).is_ok() {
+        return Err(refuse(Call::Readlink, Hint::SourceIsSymlink, Errno::LOOP));
+    }
+    CString::new(path).map_err(|_| refuse(Call::Readlink, Hint::SourceElsewhere, Errno::INVAL))
+}
+
+/// A console has to be a terminal that the caller could open (T52).
+fn terminal(fd: BorrowedFd<'_>, object: Object) -> Result<(), Failure> {
+    rustix::termios::tcgetattr(fd).map(drop).map_err(because(
+        Stage::Clone,
+        Call::Ioctl,
+        object,
+        Hint::NotATerminal,
+    ))
+}
+
+/// A detached, recursive clone with its attributes and propagation (I5, I6), changed as a whole
+/// before anything can be mounted on it.
+fn clone(
+    caps: &Caps,
+    fd: BorrowedFd<'_>,
+    object: Object,
+    set: u64,
+    propagation: Propagation,
+) -> Result<OwnedFd, Failure> {
+    let tree = open_tree(caps, fd).map_err(|errno| {
+        let elsewhere = because(Stage::Clone, Call::OpenTree, object, Hint::SourceElsewhere);
+        match errno {
+            Errno::INVAL => elsewhere(errno),
+            _ => failed(Stage::Clone, Call::OpenTree, object)(errno),
+        }
+    })?;
+    restrict(caps, tree.as_fd(), set, propagation).map_err(failed(
+        Stage::Clone,
+        Call::MountSetattr,
+        object,
+    ))?;
+    Ok(tree)
+}
+
+/// `open_tree(2)`: a detached clone of everything mounted at `fd` and below (I6).
+pub(crate) fn open_tree(caps: &Caps, fd: BorrowedFd<'_>) -> Result<OwnedFd, Errno> {
+    let flags = OpenTreeFlags::OPEN_TREE_CLONE
+        | OpenTreeFlags::OPEN_TREE_CLOEXEC
+        | OpenTreeFlags::AT_EMPTY_PATH
+        | OpenTreeFlags::AT_RECURSIVE;
+    caps.with(CapabilitySet::SYS_ADMIN, || rustix::mount::open_tree(fd, c"", flags))
+}
+
+/// Adds attributes to a whole tree and sets its propagation.
+pub(crate) fn restrict(
+    caps: &Caps,
+    tree: BorrowedFd<'_>,
+    set: u64,
+    propagation: Propagation,
+) -> Result<(), Errno> {
+    caps.with(CapabilitySet::SYS_ADMIN, || {
+        mount_setattr(tree, c"", Depth::Recursive, set, propagation)
+    })
+}
+
+impl Place {
+    /// Opens the object in this process's mount namespace. Without privilege: the path is the
+    /// kernel's, no link is followed, and device and inode number have to be those of the
+    /// descriptor, which keeps the number from being used again.
+    fn find(&self) -> Result<OwnedFd, Failure> {
+        let flags = OFlags::PATH | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+        let within = ResolveFlags::NO_SYMLINKS | ResolveFlags::NO_MAGICLINKS;
+        let fd = rustix::fs::openat2(CWD, &self.path, flags, Bits::empty(), within)
+            .map_err(because(Stage::Clone, Call::Open, self.object, Hint::SourceElsewhere))?;
+        let identity = |fd: BorrowedFd<'_>| {
+            let how = AtFlags::EMPTY_PATH | AtFlags::STATX_DONT_SYNC;
+            let what = StatxFlags::INO | StatxFlags::TYPE;
+            rustix::fs::statx(fd, c"", how, what)
+                .map(|stat| (stat.stx_dev_major, stat.stx_dev_minor, stat.stx_ino))
+                .map_err(failed(Stage::Clone, Call::Stat, self.object))
+        };
+        if identity(fd.as_fd())? == identity(self.held.as_fd())? {
+            Ok(fd)
+        } else {
+            let replaced = because(Stage::Clone, Call::Stat, self.object, Hint::SourceReplaced);
+            Err(replaced(Errno::STALE))
+        }
+    }
+}

@@ -1,0 +1,128 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! Forks init. The child is the first process of the new pid namespace and builds the root from
+//! inside it: a new procfs shows the pid namespace of the process that mounts it. The parent gives
+//! up everything at once and becomes the monitor.
+
+use std::os::fd::OwnedFd;
+
+use rustix::io::Errno;
+use rustix::net::{AddressFamily, SocketFlags, SocketType, sockopt};
+use rustix::process::{DumpableBehavior, Pid};
+use rustix::thread::CapabilitySet;
+use stockade_protocol::event::{Call, Failure, Mode, Namespace, Object, Stage};
+use stockade_protocol::request::Init;
+
+use crate::Status;
+use crate::caps::Caps;
+use crate::fault::{Problem, failed};
+use crate::idmap::IdMap;
+use crate::init;
+use crate::monitor::Ready;
+use crate::namespaces::{InitNamespace, Inside};
+use crate::procfs::Procfs;
+use crate::relinquish::{become_caller, become_root, follow_parent};
+use crate::report::Report;
+use crate::sys::process::{Fork, fork};
+use crate::sys::start::exit;
+
+impl Inside {
+    /// Never returns in init.
+    pub(crate) fn fork_init(self, report: &mut Report) -> Result<Ready, Problem> {
+        let fail = |call| failed(Stage::Drop, call, Object::None);
+        let (ours, theirs) = channel().map_err(fail(Call::Socket))?;
+        let child = match fork().map_err(fail(Call::Clone))? {
+            Fork::Child => {
+                drop(ours);
+                report.abandon();
+                init::begin(self, theirs)
+            }
+            Fork::Parent(child) => child,
+        };
+        drop(theirs);
+        let Self {
+            mode,
+            identity,
+            mut caps,
+            request,
+            descriptors,
+            sources,
+            procfs,
+            init_namespace,
+            made,
+        } = self;
+        // They are init's now; this process is to hold nothing worth stealing (T31).
+        drop((descriptors, sources));
+
+        if let (InitNamespace::New(map), Mode::Root | Mode::SetuidRoot) = (init_namespace, mode) {
+            // The one thing that still takes privilege here, and only when init says so: one byte, the
+            // same action always (I9). Init is our own child and holds no foreign code.
+            if wait_for_namespace(&ours).map_err(fail(Call::Read))? {
+                write_map(mode, &mut caps, map, child, &procfs)?;
+                rustix::io::write(&ours, &[0]).map_err(fail(Call::Write))?;
+            }
+        }
+        caps.empty_bounding_set(CapabilitySet::empty()).map_err(fail(Call::Prctl))?;
+        caps.give_up().map_err(fail(Call::Capset))?;
+        become_caller(mode, identity).map_err(|(call, errno)| fail(call)(errno))?;
+        rustix::process::set_dumpable_behavior(DumpableBehavior::NotDumpable)
+            .map_err(fail(Call::Prctl))?;
+        let supervision = &request.get().supervision;
+        // A payload that is pid 1 itself cannot be relied on to follow us: there the monitor has to
+        // live until it has killed it, and goes by the socket alone.
+        let follow = supervision.end_with_caller && supervision.init == Init::Reaper;
+        follow_parent(follow, report.socket()).map_err(fail(Call::Prctl))?;
+        if follow && rustix::process::getppid() != identity.parent {
+            exit(Status::Failed);
+        }
+        Ok(Ready::new(child, ours, procfs, made, request))
+    }
+}
+
+/// The socket pair between monitor and init. The kernel stamps what the payload sends on it with
+/// the sender's pid, as seen by the monitor (T30).
+fn channel() -> Result<(OwnedFd, OwnedFd), Errno> {
+    let (family, kind) = (AddressFamily::UNIX, SocketType::SEQPACKET);
+    let (ours, theirs) = rustix::net::socketpair(family, kind, SocketFlags::CLOEXEC, None)?;
+    sockopt::set_socket_passcred(&ours, true)?;
+    Ok((ours, theirs))
+}
+
+/// Waits until init is in its user namespace. False if it failed before; its message is left in the
+/// channel for the monitor to pass on.
+fn wait_for_namespace(channel: &OwnedFd) -> Result<bool, Errno> {
+    let peek = rustix::net::RecvFlags::PEEK;
+    loop {
+        match rustix::net::recv(channel, &mut [0_u8; 2], peek) {
+            // One byte: init asks. Events are longer.
+            Ok((1, _)) => break,
+            Ok(_) => return Ok(false),
+            Err(Errno::INTR) => {}
+            Err(errno) => return Err(errno),
+        }
+    }
+    rustix::io::read(channel, &mut [0]).map(|_| true)
+}
+
+/// Writes the id maps of init's namespace from outside.
+fn write_map(
+    mode: Mode,
+    caps: &mut Caps,
+    map: IdMap,
+    init: Pid,
+    procfs: &Procfs,
+) -> Result<(), Failure> {
+    let user = Object::Namespace(Namespace::User);
+    if mode == Mode::SetuidRoot && become_root(caps).is_err() {
+        exit(Status::Defect);
+    }
+    // SETFCAP counts where root maps its own id 0.
+    let raised = CapabilitySet::SYS_ADMIN
+        | CapabilitySet::SETUID
+        | CapabilitySet::SETGID
+        | CapabilitySet::SETFCAP;
+    map.write(procfs, &init.as_raw_nonzero().to_string(), caps, raised).map_err(failed(
+        Stage::Drop,
+        Call::Write,
+        user,
+    ))
+}

@@ -1,0 +1,81 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! `mount_setattr(2)`, which rustix does not have.
+
+use std::ffi::CStr;
+use std::mem::size_of;
+use std::os::fd::{AsRawFd, BorrowedFd};
+
+use rustix::io::Errno;
+
+use super::result;
+
+/// `struct mount_attr` of the kernel, first version (32 bytes).
+#[repr(C)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+struct MountAttr {
+    attr_set: u64,
+    attr_clr: u64,
+    propagation: u64,
+    userns_fd: u64,
+}
+
+const _: () = assert!(size_of::<MountAttr>() == 32);
+
+/// What happens to mounts that appear in the original of a mount later, `mount_namespaces(7)`.
+#[derive(Clone, Copy)]
+pub(crate) enum Propagation {
+    /// Left as it is.
+    Keep,
+    /// Nothing.
+    Private,
+    /// They appear.
+    Slave,
+}
+
+/// Whether the mounts below are changed too.
+#[derive(Clone, Copy)]
+pub(crate) enum Depth {
+    /// This mount only.
+    Single,
+    /// The whole tree, in one step that either happens or does not.
+    Recursive,
+}
+
+/// `mount_setattr(2)` (Linux 5.12): adds attributes to the mount at `path` below `fd`, or to the
+/// mount of `fd` itself where `path` is empty. Nothing is ever cleared (I5, T47).
+pub(crate) fn mount_setattr(
+    fd: BorrowedFd<'_>,
+    path: &CStr,
+    depth: Depth,
+    set: u64,
+    propagation: Propagation,
+) -> Result<(), Errno> {
+    let attr = MountAttr {
+        attr_set: set,
+        attr_clr: 0,
+        propagation: match propagation {
+            Propagation::Keep => 0,
+            Propagation::Private => libc::MS_PRIVATE,
+            Propagation::Slave => libc::MS_SLAVE,
+        },
+        userns_fd: 0,
+    };
+    let recursive = match depth {
+        Depth::Single => 0,
+        Depth::Recursive => libc::AT_RECURSIVE,
+    };
+    let flags = libc::AT_EMPTY_PATH | recursive;
+    // SAFETY: `path` is a C string and `attr` a whole `struct mount_attr`; both outlive the call,
+    // which writes to neither.
+    let value = unsafe {
+        libc::syscall(
+            libc::SYS_mount_setattr,
+            fd.as_raw_fd(),
+            path.as_ptr(),
+            flags,
+            &raw const attr,
+            size_of::<MountAttr>(),
+        )
+    };
+    result(value).map(drop)
+}
