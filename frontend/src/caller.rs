@@ -4,7 +4,9 @@
 //! Read once, then passed on as data, so that everything built from it can be tested.
 
 use std::ffi::{OsStr, OsString};
+use std::os::unix::ffi::OsStrExt as _;
 use std::path::{Path, PathBuf};
+use std::process::Command;
 
 use rustix::fs::Mode;
 
@@ -114,10 +116,18 @@ fn lookup<'a>(environment: &'a [(OsString, OsString)], name: &str) -> Option<&'a
     (!value.is_empty()).then_some(value)
 }
 
-/// The home directory in the user database.
+/// The home directory in the user database, asked through `getent(1)`: the name service cannot be
+/// used from a static program, and almost nobody lacks `HOME`.
 fn home_of(uid: u32) -> Option<PathBuf> {
-    let user = nix::unistd::User::from_uid(nix::unistd::Uid::from_raw(uid)).ok()??;
-    Some(user.dir).filter(|home| home.is_absolute())
+    let mut getent = Command::new("/usr/bin/getent");
+    let answer = getent.args(["passwd", &uid.to_string()]).env_clear().output().ok()?;
+    let home = home_in(&answer.stdout)?;
+    Some(PathBuf::from(OsStr::from_bytes(home))).filter(|home| home.is_absolute())
+}
+
+/// The sixth field of a line of the user database, `passwd(5)`.
+fn home_in(line: &[u8]) -> Option<&[u8]> {
+    line.split(|byte| *byte == b'\n').next()?.split(|byte| *byte == b':').nth(5)
 }
 
 /// The umask can only be read by setting it. No other thread runs yet that could make a file.
@@ -135,6 +145,12 @@ pub(crate) mod tests {
     pub(crate) fn caller(home: &Path, variables: &[(&str, &str)]) -> Caller {
         let environment = variables.iter().map(|(k, v)| ((*k).into(), (*v).into())).collect();
         Caller { uid: 1000, home: home.to_owned(), directory: None, environment, umask: 0o022 }
+    }
+
+    #[test]
+    fn home_is_the_sixth_field_of_the_user_database() {
+        assert_eq!(home_in(b"a:x:1:1:A,,:/home/a:/bin/sh\n"), Some(&b"/home/a"[..]));
+        assert_eq!(home_in(b""), None);
     }
 
     #[test]

@@ -202,6 +202,14 @@ fn plain(call: Call, number: u32) -> (Option<String>, Option<String>) {
             "this user may not start more processes (`ulimit -u`)",
             "end other processes, or raise the limit",
         ),
+        (Call::Wait, Errno::TIMEDOUT) => known(
+            "building it took longer than 30 seconds: a file system that it shares does not answer",
+            "leave out shared places on network or FUSE file systems one by one",
+        ),
+        (Call::Wait, Errno::CANCELED) => known(
+            "its first process was killed, or ran out of memory",
+            "try again, or look at `ulimit -v`",
+        ),
         (_, Errno::ROFS) => known(
             "the place it belongs in is read-only",
             "create it there beforehand, or share the place writable",

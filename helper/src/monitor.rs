@@ -10,12 +10,12 @@ use rustix::event::{PollFd, PollFlags};
 use rustix::io::Errno;
 use rustix::net::{RecvAncillaryBuffer, RecvAncillaryMessage, RecvFlags};
 use rustix::process::{Pid, PidfdFlags, Signal, WaitOptions};
-use stockade_protocol::event::{Exit, Namespace, NamespaceId};
+use stockade_protocol::event::{Call, Exit, Namespace, NamespaceId, Object, Stage};
 use stockade_protocol::request::Init;
 use stockade_protocol::{Checked, Event, codec, limits};
 
 use crate::Status;
-use crate::fault::unheard;
+use crate::fault::{failed, unheard};
 use crate::init::exit_of;
 use crate::procfs::Procfs;
 use crate::report::Report;
@@ -70,17 +70,22 @@ impl Ready {
     }
 
     fn pass_on(&self, report: &mut Report) -> Status {
+        let mut running = false;
         loop {
             if self.end_with_caller && wait_for(self.channel.as_fd(), report.socket().as_fd()) {
                 return self.end();
             }
             let Message { event, sender, pidfd } = match self.receive() {
                 Ok(Some(message)) => message,
-                Ok(None) => return self.lost(report),
+                Ok(None) if running => return self.lost(report),
+                Ok(None) => return self.unfinished(report),
                 Err(_) => return self.end(),
             };
             let (event, last) = match event {
-                Event::Started { .. } => (self.started(sender), None),
+                Event::Started { .. } => {
+                    running = true;
+                    (self.started(sender), None)
+                }
                 Event::Exited(exit) => {
                     self.linger();
                     (Event::Exited(exit), Some(Status::Done))
@@ -176,6 +181,18 @@ impl Ready {
         // Whether anybody hears it or not, this is the end.
         unheard(report.send(&Event::Exited(exit), None));
         Status::Done
+    }
+
+    /// Init ended before there was a payload: killed, or by its own alarm.
+    fn unfinished(&self, report: &mut Report) -> Status {
+        let alarm = u8::try_from(libc::SIGALRM).map(Exit::Signal);
+        let errno = match rustix::process::waitpid(Some(self.init), WaitOptions::empty()) {
+            Ok(Some((_, status))) if Ok(exit_of(status)) == alarm => Errno::TIMEDOUT,
+            Ok(_) | Err(_) => Errno::CANCELED,
+        };
+        let failure = failed(Stage::Build, Call::Wait, Object::None)(errno);
+        unheard(report.send(&Event::Failed(failure), None));
+        Status::Failed
     }
 
     /// Waits until init or the caller has gone. True if it was the caller.

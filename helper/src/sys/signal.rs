@@ -75,6 +75,12 @@ pub(crate) fn mask_of(signal: libc::c_int) -> u64 {
     u32::try_from(signal.saturating_sub(1)).ok().and_then(|bit| 1_u64.checked_shl(bit)).unwrap_or(0)
 }
 
+/// `alarm(2)`: SIGALRM, and with it the end of this process, after so many seconds.
+pub(crate) fn alarm(seconds: u32) {
+    // SAFETY: the call takes a number and cannot fail.
+    unsafe { libc::alarm(seconds) };
+}
+
 /// `setitimer(2)`: stops the interval timers, which survive exec (T23).
 pub(crate) fn stop_timers() -> Result<(), Errno> {
     // SAFETY: `struct itimerval` is plain data for which all zeroes is a value.

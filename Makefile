@@ -1,0 +1,79 @@
+# SPDX-License-Identifier: MIT OR Apache-2.0
+# make demo   real programs in real sandboxes, from a fresh machine with Rust
+# make check  every test, from the same
+# The others: setup build bench install uninstall check-kernel-VERSION
+
+CARGO ?= cargo
+PREFIX ?= /usr
+DESTDIR ?=
+# Options of the benchmark, such as --binds 0,100 (benches/run).
+BENCH ?=
+# How the helper gets its rights: none, caps, setuid (README, "Modes").
+HELPER_MODE ?= none
+
+# Where the built stockade looks for its helper. Build and install with the same PREFIX.
+ifneq ($(PREFIX),/usr)
+export STOCKADE_HELPER_PATH := $(PREFIX)/libexec/stockade/stockade-helper
+endif
+
+CARGO_TARGET_DIR ?= $(CURDIR)/target
+BUILD := $(CARGO_TARGET_DIR)/release
+STATIC := -C target-feature=+crt-static -C relocation-model=pie
+export CARGO_TARGET_DIR
+
+# The frontend is static too where there is a static libseccomp: it starts in half the time. Not
+# every distribution has one, or wants that.
+# (Asked when it is needed: `setup` may just have installed it.)
+SECCOMP_ARCHIVE = $(wildcard $(shell $${CC:-cc} -print-file-name=libseccomp.a))
+SECCOMP = $(if $(SECCOMP_ARCHIVE),LIBSECCOMP_LINK_TYPE=static LIBSECCOMP_LIB_PATH=$(dir $(SECCOMP_ARCHIVE)))
+STATIC_WITH_SECCOMP = $(if $(SECCOMP_ARCHIVE),$(STATIC))
+
+.PHONY: help setup setup-build setup-bench build build-tests build-bench demo check check-kernel \
+	check-kernel-% bench install uninstall clean
+
+help:
+	@sed -n '2,4s/^# //p' Makefile
+
+setup:
+	packaging/setup build check bench
+setup-build:
+	packaging/setup build
+setup-bench:
+	packaging/setup build bench
+
+# The helper is built by itself: its flags are its own, and a later `cargo build` of the whole
+# workspace would put a dynamic one in its place.
+build: setup-build
+	$(SECCOMP) $(CARGO) rustc --release --locked -p stockade --bin stockade -- $(STATIC_WITH_SECCOMP)
+	$(CARGO) rustc --release --locked -p stockade-helper --bin stockade-helper -- $(STATIC)
+	packaging/check-static $(BUILD)/stockade-helper
+	echo $(PREFIX) >$(BUILD)/stockade.prefix
+
+build-tests: build
+	$(CARGO) build --release --locked -p stockade-tests --bins
+
+build-bench: build setup-bench
+	$(CARGO) build --release --locked -p stockade-bench --bin stockade-pair --bin stockade-record
+	$(CARGO) rustc --release --locked -p stockade-bench --bin stockade-launch-bench -- $(STATIC)
+
+demo: build
+	BUILD=$(BUILD) packaging/demo
+
+check: setup
+	.ci/check
+
+# The end-to-end tests where ordinary users may not have user namespaces.
+check-kernel: check-kernel-6.1
+check-kernel-%: setup build-tests
+	STOCKADE_BUILD_DIR=$(BUILD) tests/kernel/suite $*
+
+bench: build-bench
+	BUILD=$(BUILD) benches/run $(BENCH)
+
+install:
+	BUILD=$(BUILD) DESTDIR=$(DESTDIR) PREFIX=$(PREFIX) HELPER_MODE=$(HELPER_MODE) packaging/install.sh
+uninstall:
+	DESTDIR=$(DESTDIR) PREFIX=$(PREFIX) packaging/install.sh --remove
+
+clean:
+	$(CARGO) clean
