@@ -26,6 +26,12 @@ pub struct DescriptorError {
 pub fn inherited(number: u32) -> Result<OwnedFd, DescriptorError> {
     let failed = |errno| DescriptorError { number, errno };
     let raw = i32::try_from(number).map_err(|_| failed(Errno::BADF))?;
+    // Asked before the next call opens one, which would get the lowest number that is free.
+    let link = format!("/proc/self/fd/{number}");
+    rustix::fs::readlink(link, Vec::new()).map_err(|errno| match errno {
+        Errno::NOENT => failed(Errno::BADF),
+        errno => failed(errno),
+    })?;
     let this = rustix::process::pidfd_open(rustix::process::getpid(), PidfdFlags::empty())
         .map_err(failed)?;
     rustix::process::pidfd_getfd(&this, raw, PidfdGetfdFlags::empty()).map_err(failed)

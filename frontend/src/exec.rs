@@ -5,6 +5,7 @@
 //! nothing but what `:create`, `--name` and `--persist` ask to be made.
 
 use std::ffi::{OsStr, OsString};
+use std::os::fd::OwnedFd;
 use std::os::unix::ffi::OsStrExt as _;
 use std::path::{Component, Path, PathBuf};
 
@@ -178,11 +179,11 @@ pub enum ExecError {
     Sandbox(#[from] SandboxError),
 }
 
-/// Describes the sandbox for these options.
+/// Describes the sandbox for these options, and these descriptors of the caller's.
 ///
 /// # Errors
 /// [`ExecError`], before anything is started.
-pub fn plan(options: &Options, caller: &Caller) -> Result<Plan, ExecError> {
+pub fn plan(options: &Options, caller: &Caller, passed: Vec<Passed>) -> Result<Plan, ExecError> {
     let permissions = &options.permissions;
     let network = permissions.network();
     let mut sandbox = Sandbox::new();
@@ -225,7 +226,9 @@ pub fn plan(options: &Options, caller: &Caller) -> Result<Plan, ExecError> {
     if options.new_session {
         payload.group = Group::Session;
     }
-    pass(&options.pass, &mut sandbox)?;
+    for Passed { number, descriptor } in passed {
+        sandbox.pass(descriptor, number)?;
+    }
     Ok(Plan { sandbox, notices })
 }
 
@@ -392,17 +395,30 @@ fn directories(
     Ok(paths)
 }
 
-fn pass(numbers: &[u32], sandbox: &mut Sandbox) -> Result<(), ExecError> {
-    for (index, number) in numbers.iter().copied().enumerate() {
+/// A descriptor for the command, under its own number.
+#[derive(Debug)]
+pub struct Passed {
+    number: u32,
+    descriptor: OwnedFd,
+}
+
+/// Takes the descriptors that the command is to inherit. To be called before this process opens
+/// any of its own, which would look like one of the caller's.
+///
+/// # Errors
+/// If one is not open, or cannot be passed.
+pub fn inherit(numbers: &[u32]) -> Result<Vec<Passed>, ExecError> {
+    let mut passed: Vec<Passed> = Vec::with_capacity(numbers.len());
+    for number in numbers.iter().copied() {
         if number <= 2 {
             return Err(ExecError::Standard { number });
         }
-        if numbers.iter().take(index).any(|earlier| *earlier == number) {
+        if passed.iter().any(|earlier| earlier.number == number) {
             return Err(ExecError::Twice { number });
         }
-        sandbox.pass(descriptor::inherited(number)?, number)?;
+        passed.push(Passed { number, descriptor: descriptor::inherited(number)? });
     }
-    Ok(())
+    Ok(passed)
 }
 
 #[cfg(test)]
@@ -423,7 +439,7 @@ mod tests {
     }
 
     fn planned(options: &Options, caller: &Caller) -> Sandbox {
-        plan(options, caller).unwrap().sandbox
+        plan(options, caller, Vec::new()).unwrap().sandbox
     }
 
     fn text(path: &SandboxPath) -> &str {
@@ -525,7 +541,9 @@ mod tests {
         for given in [Path::new("/"), &home, &scratch.0, &file, Path::new("/usr/share")] {
             let mut options = options(&[]);
             options.project = Some(given.to_owned());
-            let error = plan(&options, &caller).unwrap_err();
+            let error = inherit(&options.pass)
+                .and_then(|passed| plan(&options, &caller, passed))
+                .unwrap_err();
             assert!(error.to_string().starts_with("cannot "), "{error}");
         }
     }
@@ -539,7 +557,7 @@ mod tests {
         ];
         let mut options = options(&changes);
         options.name = Some(Name::new(OsStr::new("n")).unwrap());
-        let plan = plan(&options, &caller(&scratch.0, &[])).unwrap();
+        let plan = plan(&options, &caller(&scratch.0, &[]), Vec::new()).unwrap();
         assert_eq!(writable(&plan.sandbox), [scratch.0.to_str().unwrap()]);
         assert!(matches!(plan.notices.as_slice(), [Notice::Warning(_)]));
     }
@@ -609,11 +627,8 @@ mod tests {
 
     #[test]
     fn passed_descriptors_are_open_and_not_standard() {
-        let scratch = Scratch::new();
-        let caller = caller(&scratch.0, &[]);
-        for pass in [vec![1], vec![1_000_000]] {
-            let options = Options { pass, ..options(&[]) };
-            assert!(plan(&options, &caller).is_err());
+        for numbers in [&[1][..], &[1_000_000], &[1_000_000, 1_000_000]] {
+            assert!(inherit(numbers).is_err(), "{numbers:?}");
         }
     }
 

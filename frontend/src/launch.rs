@@ -6,8 +6,9 @@ use std::io::Write as _;
 use std::os::fd::{AsFd, AsRawFd, OwnedFd};
 use std::os::unix::ffi::OsStrExt as _;
 use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
 
-use nix::spawn::{PosixSpawnAttr, PosixSpawnFileActions, posix_spawn};
+use nix::spawn::{PosixSpawnAttr, PosixSpawnFileActions, PosixSpawnFlags, posix_spawn};
 use nix::sys::signal::{SigSet, Signal};
 use nix::sys::signalfd::{SfdFlags, SignalFd};
 use nix::sys::wait::{WaitStatus, waitpid};
@@ -22,21 +23,29 @@ use stockade_protocol::request::Group;
 use crate::explanation;
 use crate::helper_path;
 use crate::sandbox::Sandbox;
-use crate::terminal::{self, Terminal};
+use crate::terminal::{self, Job, Terminal};
 use crate::wire::{self, Events};
 
 /// The number of the socket in the helper, `docs/protocol.md`.
 const SOCKET: i32 = 3;
 
 /// Signals that are passed on to the payload.
-const PASSED_ON: [Signal; 6] = [
+const PASSED_ON: [Signal; 8] = [
     Signal::SIGTERM,
     Signal::SIGHUP,
     Signal::SIGINT,
     Signal::SIGQUIT,
+    Signal::SIGTSTP,
+    Signal::SIGWINCH,
     Signal::SIGUSR1,
     Signal::SIGUSR2,
 ];
+
+/// How long a signal waits for a payload that is about to run.
+const PATIENCE: Duration = Duration::from_secs(1);
+
+/// `SI_KERNEL` of `sigaction(2)`: the signal is a key of the terminal, or a change of its size.
+const FROM_TERMINAL: i32 = 0x80;
 
 /// How to launch.
 #[derive(Debug, Default)]
@@ -160,7 +169,6 @@ pub struct Helper {
     pid: Pid,
     events: Events,
     signals: SignalFd,
-    /// The terminal that the payload may get.
     terminal: Option<Terminal>,
 }
 
@@ -180,12 +188,13 @@ impl Helper {
         let flags = SfdFlags::SFD_CLOEXEC | SfdFlags::SFD_NONBLOCK;
         let signals = SignalFd::with_flags(&mask, flags).map_err(connection)?;
         mask.add(Signal::SIGTTOU);
+        let before = SigSet::thread_get_mask().map_err(connection)?;
         mask.thread_block().map_err(connection)?;
 
         let (family, kind) = (AddressFamily::UNIX, SocketType::STREAM);
         let (ours, theirs) = rustix::net::socketpair(family, kind, SocketFlags::CLOEXEC, None)
             .map_err(LaunchError::Connection)?;
-        let pid = spawn(&path, &theirs)?;
+        let pid = spawn(&path, &theirs, &before)?;
         let events = Events::new(ours);
         Ok(Self { path, pid, events, signals, terminal: Terminal::find() })
     }
@@ -227,8 +236,10 @@ struct Launch<'a> {
     mode: Option<Mode>,
     missing: Vec<Missing>,
     payload: Option<Running>,
-    /// A signal that came before there was a payload.
-    early: Option<Signal>,
+    /// A signal that came before the payload was there to get it, and how long to wait for it.
+    early: Option<(Signal, Instant)>,
+    /// Whether the payload's group was made the terminal's foreground group.
+    handed_over: bool,
 }
 
 /// A payload that was started.
@@ -248,8 +259,13 @@ impl<'a> Launch<'a> {
             rustix::process::set_parent_process_death_signal(Some(signal))
                 .map_err(LaunchError::Connection)?;
         }
+        let mut handed_over = false;
         match &mut sandbox.request.payload.group {
-            Group::Own { terminal } => *terminal = helper.terminal.map(|t| t.number()),
+            Group::Own { terminal } => {
+                let alone = helper.terminal.filter(Terminal::is_ours_alone);
+                *terminal = alone.map(|terminal| terminal.number());
+                handed_over = alone.is_some();
+            }
             Group::Inherit | Group::Session => helper.terminal = None,
         }
         wire::send(helper.events.socket(), &sandbox)?;
@@ -261,15 +277,14 @@ impl<'a> Launch<'a> {
             missing: Vec::new(),
             payload: None,
             early: None,
+            handed_over,
         })
     }
 
     /// Passes signals and stops on until the end.
     fn follow(mut self) -> Result<Outcome, LaunchError> {
         let result = self.pass_on();
-        if let (Some(terminal), Some(payload)) = (self.helper.terminal, &self.payload) {
-            terminal.take_back(payload.pid);
-        }
+        self.take_back();
         // The helper is not waited for: it ends by itself after its last event, and says nothing more.
         let outcome = result?;
         self.status(&format!("{{ \"exit-code\": {} }}\n", outcome.exit_code()));
@@ -289,11 +304,11 @@ impl<'a> Launch<'a> {
                 }
             }
             let (events, signals) = self.wait()?;
-            if signals {
-                self.pass_signals_on();
-            }
             if events && !self.helper.events.read()? {
                 return Err(self.silence());
+            }
+            if signals {
+                self.pass_signals_on();
             }
         }
     }
@@ -305,9 +320,13 @@ impl<'a> Launch<'a> {
             PollFd::from_borrowed_fd(socket, PollFlags::IN),
             PollFd::from_borrowed_fd(signals, PollFlags::IN),
         ];
-        match rustix::event::poll(&mut fds, None) {
-            Ok(_) | Err(Errno::INTR) => {}
-            Err(errno) => return Err(LaunchError::Connection(errno)),
+        let until = self.early.map(|(_, until)| until.saturating_duration_since(Instant::now()));
+        let until = until.and_then(|until| until.try_into().ok());
+        match (rustix::event::poll(&mut fds, until.as_ref()), self.early) {
+            // Nothing runs yet: there is nothing to end but ourselves, and the helper with us.
+            (Ok(0), Some((signal, _))) => return Err(LaunchError::Interrupted(signal as u8)),
+            (Ok(_) | Err(Errno::INTR), _) => {}
+            (Err(errno), _) => return Err(LaunchError::Connection(errno)),
         }
         let [socket, signals] = fds;
         Ok((!socket.revents().is_empty(), !signals.revents().is_empty()))
@@ -317,17 +336,37 @@ impl<'a> Launch<'a> {
         while let Ok(Some(info)) = self.helper.signals.read_signal() {
             let number = i32::try_from(info.ssi_signo).unwrap_or_default();
             let Ok(signal) = Signal::try_from(number) else { continue };
-            match (&self.payload, signal) {
-                (Some(payload), Signal::SIGCONT) => {
-                    if let Some(terminal) = self.helper.terminal.or_else(Terminal::find) {
-                        terminal.hand_over(payload.pid);
-                    }
-                    terminal::resume(payload.pid);
+            let Some(payload) = &self.payload else {
+                let ends = [Signal::SIGTERM, Signal::SIGHUP, Signal::SIGINT, Signal::SIGQUIT];
+                if ends.contains(&signal) {
+                    let until = Instant::now().checked_add(PATIENCE);
+                    self.early = until.map(|until| (signal, until));
                 }
-                (None, Signal::SIGCONT) => {}
-                (Some(payload), signal) => payload.signal(signal),
-                (None, signal) => self.early = Some(signal),
+                continue;
+            };
+            if signal == Signal::SIGCONT {
+                self.resume(payload.pid);
+            } else if info.ssi_code == FROM_TERMINAL {
+                // What the terminal sends is for every process of the job.
+                terminal::signal_group(payload.pid, signal);
+            } else {
+                payload.signal(signal);
             }
+        }
+    }
+
+    /// Continues the payload, with the terminal if it had it.
+    fn resume(&self, payload: u32) {
+        if let (true, Some(terminal)) = (self.handed_over, self.helper.terminal) {
+            terminal.hand_over(payload);
+        }
+        terminal::signal_group(payload, Signal::SIGCONT);
+    }
+
+    fn take_back(&self) {
+        let terminal = self.helper.terminal.filter(|_| self.handed_over);
+        if let (Some(terminal), Some(payload)) = (terminal, &self.payload) {
+            terminal.take_back(payload.pid);
         }
     }
 
@@ -359,8 +398,9 @@ impl<'a> Launch<'a> {
             }
             Event::Started { payload, init, namespaces } => {
                 self.status(&started(init, payload, &namespaces));
-                let running = Running { pid: payload, pidfd: self.helper.events.take_pidfd() };
-                if let Some(signal) = self.early.take() {
+                let pidfd = self.helper.events.take_pidfd();
+                let running = Running { pid: payload, pidfd };
+                if let Some((signal, _)) = self.early.take() {
                     running.signal(signal);
                 }
                 self.payload = Some(running);
@@ -380,26 +420,24 @@ impl<'a> Launch<'a> {
         Ok(None)
     }
 
-    /// The payload was stopped: so are we, until somebody continues us.
+    /// The payload was stopped: so are we, until somebody continues us. Unless it only asks for a
+    /// terminal that is ours to give.
     fn stop(&mut self, signal: u32) {
         let Some(payload) = &self.payload else { return };
-        if let Some(terminal) = self.helper.terminal {
-            terminal.take_back(payload.pid);
+        let pid = payload.pid;
+        let ours = self.helper.terminal.is_some_and(|terminal| terminal.is_ours());
+        if terminal::asks_for_terminal(signal) && ours {
+            self.handed_over = true;
+        } else {
+            self.take_back();
+            let job = if self.handed_over { Job::Group } else { Job::Process };
+            terminal::stop_like(signal, job);
         }
-        terminal::stop_like(signal);
-        // In the foreground again, perhaps for the first time.
-        self.helper.terminal = self.helper.terminal.or_else(Terminal::find);
-        if let Some(terminal) = self.helper.terminal {
-            terminal.hand_over(payload.pid);
-        }
-        terminal::resume(payload.pid);
+        self.resume(pid);
     }
 
     /// The helper closed the socket without a last event.
     fn silence(&self) -> LaunchError {
-        if let Some(signal) = self.early {
-            return LaunchError::Interrupted(signal as u8);
-        }
         let how = match waitpid(self.helper.pid, None) {
             Ok(WaitStatus::Exited(_, 2)) => String::from("did not find its socket"),
             Ok(WaitStatus::Exited(_, 3)) => String::from("ran out of memory (see `ulimit -v`)"),
@@ -431,14 +469,16 @@ impl Running {
 }
 
 /// Starts the helper with the socket and nothing else of ours: no argument, no environment.
-fn spawn(path: &Path, socket: &OwnedFd) -> Result<Pid, LaunchError> {
+fn spawn(path: &Path, socket: &OwnedFd, mask: &SigSet) -> Result<Pid, LaunchError> {
     let failed = |errno: nix::errno::Errno| LaunchError::Start {
         path: path.to_owned(),
         errno: Errno::from_raw_os_error(errno as i32),
     };
     let mut actions = PosixSpawnFileActions::init().map_err(failed)?;
     actions.add_dup2(socket.as_raw_fd(), SOCKET).map_err(failed)?;
-    let attributes = PosixSpawnAttr::init().map_err(failed)?;
+    let mut attributes = PosixSpawnAttr::init().map_err(failed)?;
+    attributes.set_sigmask(mask).map_err(failed)?;
+    attributes.set_flags(PosixSpawnFlags::POSIX_SPAWN_SETSIGMASK).map_err(failed)?;
     let program =
         CString::new(path.as_os_str().as_bytes()).map_err(|_| failed(nix::errno::Errno::EINVAL))?;
     let name = [c"stockade-helper"];

@@ -1,27 +1,29 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! The controlling terminal and job control.
 //!
-//! The payload runs in a process group of its own, the terminal's foreground group while it runs
-//! (I14), so the terminal's keys reach it and not us. Towards the shell we stand for it: we stop
-//! when it stops, and continue it when we are continued.
+//! The payload runs in a process group of its own (I14). Where it is the only thing the terminal is
+//! for, its group becomes the foreground group at once, and the terminal's keys reach it without
+//! us. In a pipeline the others need the terminal as well: there our group stays in the foreground,
+//! the keys are passed on, and the payload gets the terminal when it asks for it. Towards the shell
+//! we stand for the payload: we stop when it stops, and continue it when we are continued.
 
-use std::os::fd::{AsFd, BorrowedFd};
+use std::os::fd::BorrowedFd;
 
 use nix::sys::signal::{SigSet, Signal, kill, killpg};
 use nix::unistd::Pid;
 use rustix::stdio::{stderr, stdin, stdout};
 
-/// The terminal that was handed to the payload.
+/// The controlling terminal.
 #[derive(Clone, Copy, Debug)]
 pub struct Terminal {
     number: u32,
 }
 
 impl Terminal {
-    /// The controlling terminal among descriptors 0 to 2, if this process is in its foreground.
+    /// The controlling terminal, if it is one of descriptors 0 to 2.
     #[must_use]
     pub fn find() -> Option<Self> {
-        (0..=2).map(|number| Self { number }).find(Self::is_ours)
+        (0..=2).map(|number| Self { number }).find(|terminal| terminal.foreground().is_some())
     }
 
     /// Which descriptor it is.
@@ -38,11 +40,24 @@ impl Terminal {
         }
     }
 
+    /// The foreground group; none if this is not our controlling terminal.
+    fn foreground(&self) -> Option<rustix::process::Pid> {
+        rustix::termios::tcgetpgrp(self.fd()).ok()
+    }
+
     /// Whether our process group is the foreground group.
     #[must_use]
     pub fn is_ours(&self) -> bool {
-        let ours = rustix::process::getpgrp();
-        rustix::termios::tcgetpgrp(self.fd().as_fd()).is_ok_and(|group| group == ours)
+        self.foreground() == Some(rustix::process::getpgrp())
+    }
+
+    /// Whether it is ours and nobody else's: we were not started into somebody's group, and nothing
+    /// stands before or behind us in a pipeline.
+    #[must_use]
+    pub fn is_ours_alone(&self) -> bool {
+        let leads = rustix::process::getpgrp() == rustix::process::getpid();
+        let ends = [Self { number: 0 }, Self { number: 1 }];
+        self.is_ours() && leads && ends.iter().all(|end| end.foreground().is_some())
     }
 
     /// Makes `group` the foreground group. SIGTTOU is blocked, or it would stop us.
@@ -61,7 +76,7 @@ impl Terminal {
     /// Takes the terminal back from the payload, or from a group of the sandbox that is gone;
     /// nobody else's is touched.
     pub fn take_back(&self, payload: u32) {
-        let Ok(group) = rustix::termios::tcgetpgrp(self.fd()) else { return };
+        let Some(group) = self.foreground() else { return };
         let group = group.as_raw_nonzero().get();
         let gone = killpg(Pid::from_raw(group), None) == Err(nix::errno::Errno::ESRCH);
         if gone || group.unsigned_abs() == payload {
@@ -70,29 +85,44 @@ impl Terminal {
     }
 }
 
-/// Stops our job as the payload was stopped, and comes back when it is continued.
-///
-/// The signals of the terminal's keys stop the whole job, as they would have stopped a command
-/// started without us; SIGSTOP, which is sent to single processes, stops us alone.
-pub fn stop_like(signal: u32) {
-    let terminal_signals = [Signal::SIGTSTP, Signal::SIGTTIN, Signal::SIGTTOU];
-    let by_terminal = terminal_signals.into_iter().any(|s| u32::try_from(s as i32) == Ok(signal));
-    if by_terminal {
-        // Not SIGSTOP: the kernel drops SIGTSTP where no shell could continue us.
-        let unblocked = SigSet::from(Signal::SIGTSTP);
-        unblocked.thread_unblock().ok();
-        killpg(nix::unistd::getpgrp(), Signal::SIGTSTP).ok();
-        unblocked.thread_block().ok();
-    } else {
-        kill(nix::unistd::getpid(), Signal::SIGSTOP).ok();
-    }
+/// Whether a stop with this signal asks for the terminal: reading or writing from the background.
+#[must_use]
+pub fn asks_for_terminal(signal: u32) -> bool {
+    is(signal, Signal::SIGTTIN) || is(signal, Signal::SIGTTOU)
 }
 
-/// Continues the payload's process group.
-pub fn resume(payload: u32) {
-    if let Ok(group) = i32::try_from(payload) {
-        if group > 1 {
-            killpg(Pid::from_raw(group), Signal::SIGCONT).ok();
-        }
+fn is(number: u32, signal: Signal) -> bool {
+    u32::try_from(signal as i32) == Ok(number)
+}
+
+/// Who stops with the payload.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Job {
+    /// Our whole group: the terminal's keys went to the payload instead of us.
+    Group,
+    /// This process: the others got the key themselves, or there was none.
+    Process,
+}
+
+/// Stops as the payload was stopped, and comes back when continued.
+pub fn stop_like(signal: u32, job: Job) {
+    if is(signal, Signal::SIGSTOP) {
+        kill(nix::unistd::getpid(), Signal::SIGSTOP).ok();
+        return;
+    }
+    // Not SIGSTOP: the kernel drops SIGTSTP where no shell could continue us.
+    let unblocked = SigSet::from(Signal::SIGTSTP);
+    match job {
+        Job::Group => killpg(nix::unistd::getpgrp(), Signal::SIGTSTP).ok(),
+        Job::Process => kill(nix::unistd::getpid(), Signal::SIGTSTP).ok(),
+    };
+    unblocked.thread_unblock().ok();
+    unblocked.thread_block().ok();
+}
+
+/// Sends a signal to the payload's process group.
+pub fn signal_group(payload: u32, signal: Signal) {
+    if let Some(group) = i32::try_from(payload).ok().filter(|group| *group > 1) {
+        killpg(Pid::from_raw(group), signal).ok();
     }
 }

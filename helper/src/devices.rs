@@ -16,7 +16,7 @@ use crate::caps::Caps;
 use crate::fault::{because, failed};
 use crate::filesystems::{Kind, attributes};
 use crate::root::{attach, bits, child};
-use crate::sources::{open_tree, restrict};
+use crate::sources::clone_tree;
 use crate::sys::mount::Propagation;
 
 /// A character device that every program may expect: host path, name, major, minor number
@@ -113,7 +113,7 @@ impl Parts {
             rustix::fs::mkdirat(dev, name, bits(mode)).map_err(fail(Call::Mkdir))?;
         }
         let pts = child(dev.as_fd(), c"pts").map_err(fail(Call::Open))?;
-        attach(caps, self.devpts.as_fd(), pts.as_fd()).map_err(fail(Call::MoveMount))?;
+        attach(caps, self.devpts.as_fd(), pts.as_fd(), c"").map_err(fail(Call::MoveMount))?;
         match &self.console {
             Some(console) => self.put(caps, console, c"console", object),
             None => Ok(()),
@@ -132,7 +132,7 @@ impl Parts {
         rustix::fs::mknodat(&self.tmpfs, name, FileType::RegularFile, bits(0o444), 0)
             .map_err(fail(Call::Mknod))?;
         let place = child(self.tmpfs.as_fd(), name).map_err(fail(Call::Open))?;
-        attach(caps, clone.as_fd(), place.as_fd()).map_err(fail(Call::MoveMount))
+        attach(caps, clone.as_fd(), place.as_fd(), c"").map_err(fail(Call::MoveMount))
     }
 }
 
@@ -147,8 +147,6 @@ fn host_node(caps: &Caps, node: &Node, object: Object) -> Result<OwnedFd, Failur
         let other = Hint::NotTheDevice;
         return Err(because(Stage::Build, Call::Stat, object, other)(Errno::NODEV));
     }
-    let clone = open_tree(caps, fd.as_fd()).map_err(fail(Call::OpenTree))?;
-    restrict(caps, clone.as_fd(), attributes::NO_SUID, Propagation::Private)
-        .map_err(fail(Call::MountSetattr))?;
-    Ok(clone)
+    clone_tree(caps, fd.as_fd(), attributes::NO_SUID, Propagation::Private)
+        .map_err(|(call, errno)| fail(call)(errno))
 }

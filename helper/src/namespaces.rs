@@ -171,23 +171,25 @@ fn unshare(
         (wanted.uts, Namespace::Uts, UnshareFlags::NEWUTS),
     ];
     let new = |flags| caps.with(CapabilitySet::SYS_ADMIN, || process::unshare(flags));
-
-    let mut made = Vec::with_capacity(asked.len());
-    let mut required = UnshareFlags::empty();
-    for (demand, kind, flag) in asked {
-        match demand {
-            Demand::Share => {}
-            Demand::Required => {
-                required |= flag;
-                made.push(kind);
-            }
-            Demand::Optional => match new(flag) {
-                Ok(()) => made.push(kind),
-                Err(errno) => {
-                    let what = MissingKind::Namespace(kind);
-                    report.note(&Event::Missing(Missing { what, errno: number(errno) }));
-                }
-            },
+    let flags_of = |demand: Demand| {
+        asked.iter().filter(move |(wanted, ..)| *wanted == demand).map(|(.., flag)| *flag)
+    };
+    let required: UnshareFlags = flags_of(Demand::Required).collect();
+    let optional: UnshareFlags = flags_of(Demand::Optional).collect();
+    let mut made: Vec<Namespace> = asked
+        .iter()
+        .filter(|(demand, ..)| *demand != Demand::Share)
+        .map(|(_, kind, _)| *kind)
+        .collect();
+    // All at once, as it nearly always goes.
+    if !optional.is_empty() && new(required | optional).is_ok() {
+        return Ok(made);
+    }
+    for (_, kind, flag) in asked.iter().filter(|(demand, ..)| *demand == Demand::Optional) {
+        if let Err(errno) = new(*flag) {
+            made.retain(|other| other != kind);
+            let what = MissingKind::Namespace(*kind);
+            report.note(&Event::Missing(Missing { what, errno: number(errno) }));
         }
     }
     new(required).map_err(|errno| {

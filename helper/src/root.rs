@@ -15,7 +15,7 @@ use rustix::mount::{MoveMountFlags, UnmountFlags};
 use rustix::thread::CapabilitySet;
 use stockade_protocol::event::{Call, Failure, Hint, Mode, Object, Stage};
 use stockade_protocol::request::{Content, Destination, Operation, SourceKind};
-use stockade_protocol::text::{SandboxPath, SymlinkTarget};
+use stockade_protocol::text::SymlinkTarget;
 use stockade_protocol::{Checked, limits};
 
 use crate::caps::Caps;
@@ -26,7 +26,7 @@ use crate::filesystems::{Kind, attributes};
 use crate::lockdown::Identity;
 use crate::namespaces::{InitNamespace, Inside};
 use crate::procfs::Procfs;
-use crate::sources::{Source, open_tree, restrict};
+use crate::sources::{Source, clone_tree};
 use crate::sys::mount::{Depth, Propagation, mount_setattr};
 
 /// Permission bits of the root directory and of directories made as mount points.
@@ -135,6 +135,24 @@ pub(crate) struct Root<'a> {
     caps: &'a Caps,
     procfs: &'a Procfs,
     fd: OwnedFd,
+    /// The directory that the last destination lies in, so that a thousand neighbours are not looked
+    /// up a thousand times. Between two uses, mounts are made on new entries of it only.
+    neighbourhood: Option<Neighbourhood>,
+}
+
+/// A directory of the sandbox, by its path.
+struct Neighbourhood {
+    path: Vec<u8>,
+    directory: OwnedFd,
+}
+
+/// Where a mount goes.
+enum Target {
+    /// Onto what stands there.
+    Present(OwnedFd),
+    /// Onto a directory that was just made: this entry of the neighbourhood. It is not followed should
+    /// it have become a link.
+    Made(CString),
 }
 
 impl<'a> Root<'a> {
@@ -143,10 +161,10 @@ impl<'a> Root<'a> {
         let fail = |call| failed(Stage::Build, call, Object::None);
         // On top of the old root itself: the one directory that is always there.
         let old = rustix::fs::openat(CWD, c"/", PATH, Bits::empty()).map_err(fail(Call::Open))?;
-        attach(caps, mount.as_fd(), old.as_fd()).map_err(fail(Call::MoveMount))?;
+        attach(caps, mount.as_fd(), old.as_fd(), c"").map_err(fail(Call::MoveMount))?;
         drop(old);
         pivot(caps, mount.as_fd(), Object::None)?;
-        Ok(Self { caps, procfs, fd: mount })
+        Ok(Self { caps, procfs, fd: mount, neighbourhood: None })
     }
 
     /// Does one operation.
@@ -214,7 +232,7 @@ impl<'a> Root<'a> {
 
     /// Attaches a mount at a destination, which is made if it is missing.
     fn mount(
-        &self,
+        &mut self,
         mount: &OwnedFd,
         destination: &Destination,
         kind: SourceKind,
@@ -224,8 +242,18 @@ impl<'a> Root<'a> {
             SourceKind::Directory => DIRECTORY,
             SourceKind::File => FILE,
         };
-        let target = self.mount_point(destination, kind, bits, object)?;
-        attach(self.caps, mount.as_fd(), target.as_fd()).map_err(|errno| match errno {
+        let attached = match self.mount_point(destination, kind, bits, object)? {
+            Target::Present(target) => {
+                // It may have been reached through a link, and cover the neighbourhood.
+                self.neighbourhood = None;
+                attach(self.caps, mount.as_fd(), target.as_fd(), c"")
+            }
+            Target::Made(name) => match &self.neighbourhood {
+                Some(near) => attach(self.caps, mount.as_fd(), near.directory.as_fd(), &name),
+                None => Err(Errno::NOENT),
+            },
+        };
+        attached.map_err(|errno| match errno {
             // A directory on a file or a file on a directory.
             Errno::INVAL | Errno::NOTDIR => {
                 because(Stage::Build, Call::MoveMount, object, Hint::DestinationKind)(errno)
@@ -246,6 +274,7 @@ impl<'a> Root<'a> {
         }
         pivot(self.caps, mount.as_fd(), object)?;
         self.fd = mount;
+        self.neighbourhood = None;
         Ok(())
     }
 
@@ -262,65 +291,90 @@ impl<'a> Root<'a> {
         Err(Errno::AGAIN)
     }
 
-    /// What stands at a destination, made with these permission bits if nothing does.
+    /// The place of a destination, made with these permission bits if nothing stands there.
     fn mount_point(
-        &self,
+        &mut self,
         destination: &Destination,
         kind: SourceKind,
         mode: u32,
         object: Object,
-    ) -> Result<OwnedFd, Failure> {
+    ) -> Result<Target, Failure> {
         let opening = failed(Stage::Build, Call::Open, object);
         let mismatch = because(Stage::Build, Call::Open, object, Hint::DestinationKind);
+        if let Some((parent, name)) = self.parent(destination, object)? {
+            let made = match kind {
+                SourceKind::Directory => rustix::fs::mkdirat(parent, &name, bits(mode)),
+                SourceKind::File => {
+                    let regular = FileType::RegularFile;
+                    rustix::fs::mknodat(parent, &name, regular, bits(mode), 0)
+                }
+            };
+            match (made, kind) {
+                (Ok(()), SourceKind::Directory) => return Ok(Target::Made(name)),
+                (Ok(()), SourceKind::File) => {
+                    return child(parent, &name).map(Target::Present).map_err(opening);
+                }
+                (Err(Errno::EXIST), _) => {}
+                (Err(errno), SourceKind::Directory) => {
+                    return Err(failed(Stage::Build, Call::Mkdir, object)(errno));
+                }
+                (Err(errno), SourceKind::File) => {
+                    return Err(failed(Stage::Build, Call::Mknod, object)(errno));
+                }
+            }
+        }
+        // Something is there, perhaps a symlink to something in the sandbox.
         let flags = match kind {
             SourceKind::Directory => PATH | OFlags::DIRECTORY,
             SourceKind::File => PATH,
         };
         match self.lookup(destination.path.as_c_str(), flags) {
             Ok(found) if kind == SourceKind::File && is_directory(found.as_fd(), object)? => {
-                return Err(mismatch(Errno::ISDIR));
+                Err(mismatch(Errno::ISDIR))
             }
-            Ok(found) => return Ok(found),
-            Err(Errno::NOTDIR) => return Err(mismatch(Errno::NOTDIR)),
-            Err(Errno::NOENT) => {}
-            Err(errno) => return Err(opening(errno)),
+            Ok(found) => Ok(Target::Present(found)),
+            Err(Errno::NOTDIR) => Err(mismatch(Errno::NOTDIR)),
+            Err(errno) => Err(opening(errno)),
         }
-        let (parent, name) = self.parent(&destination.path, destination.parents, object)?;
-        match kind {
-            SourceKind::Directory => rustix::fs::mkdirat(&parent, &name, bits(mode))
-                .map_err(failed(Stage::Build, Call::Mkdir, object))?,
-            SourceKind::File => {
-                rustix::fs::mknodat(&parent, &name, FileType::RegularFile, bits(mode), 0)
-                    .map_err(failed(Stage::Build, Call::Mknod, object))?;
-            }
-        }
-        child(parent.as_fd(), &name).map_err(opening)
     }
 
-    /// The directory that a path lies in, made with its parents where they are missing, and the last
-    /// component.
+    /// The directory that a destination lies in, made with its parents where they are missing, and
+    /// the last component; none for the root itself.
     fn parent(
-        &self,
-        path: &SandboxPath,
-        mode: u32,
+        &mut self,
+        destination: &Destination,
         object: Object,
-    ) -> Result<(OwnedFd, CString), Failure> {
+    ) -> Result<Option<(BorrowedFd<'_>, CString)>, Failure> {
         let opening = failed(Stage::Build, Call::Open, object);
-        let names: Vec<&[u8]> = path.components().collect();
-        let Some((last, above)) = names.split_last() else {
-            return Err(opening(Errno::BUSY));
+        let names: Vec<&[u8]> = destination.path.components().collect();
+        let Some((last, above)) = names.split_last() else { return Ok(None) };
+        let path = [b"/", above.join(&b'/').as_slice()].concat();
+        let near = match self.neighbourhood.take().filter(|near| near.path == path) {
+            Some(near) => near,
+            None => {
+                let directory = self.directory(above, destination.parents, object)?;
+                Neighbourhood { path, directory }
+            }
         };
+        let name = CString::new(*last).map_err(|_| opening(Errno::INVAL))?;
+        let near = self.neighbourhood.insert(near);
+        Ok(Some((near.directory.as_fd(), name)))
+    }
+
+    /// Opens a directory, made with its parents where they are missing.
+    fn directory(&self, names: &[&[u8]], mode: u32, object: Object) -> Result<OwnedFd, Failure> {
+        let opening = failed(Stage::Build, Call::Open, object);
         // From the inside out to what exists, then back in, making what does not.
-        let mut present = above.len();
+        let mut present = names.len();
         let mut directory = loop {
-            let existing = above.get(..present).unwrap_or_default();
+            let existing = names.get(..present).unwrap_or_default();
             match self.lookup(&joined(existing), PATH | OFlags::DIRECTORY) {
                 Ok(found) => break found,
                 Err(Errno::NOENT) if present > 0 => present = present.saturating_sub(1),
                 Err(errno) => return Err(opening(errno)),
             }
         };
-        for name in above.get(present..).unwrap_or_default() {
+        for name in names.get(present..).unwrap_or_default() {
             let name = CString::new(*name).map_err(|_| opening(Errno::INVAL))?;
             rustix::fs::mkdirat(&directory, &name, bits(mode)).map_err(failed(
                 Stage::Build,
@@ -329,7 +383,7 @@ impl<'a> Root<'a> {
             ))?;
             directory = child(directory.as_fd(), &name).map_err(&opening)?;
         }
-        Ok((directory, CString::new(*last).map_err(|_| opening(Errno::INVAL))?))
+        Ok(directory)
     }
 
     /// Makes or empties a regular file, and fills it.
@@ -338,7 +392,7 @@ impl<'a> Root<'a> {
     /// the caller's ids and an empty effective set, and only if it is a regular file, so that
     /// no kernel object that judges its writer is written to (T06).
     fn write_file(
-        &self,
+        &mut self,
         destination: &Destination,
         mode: u32,
         content: &Content,
@@ -346,7 +400,9 @@ impl<'a> Root<'a> {
         object: Object,
     ) -> Result<(), Failure> {
         let fail = |call| failed(Stage::Build, call, object);
-        let (parent, name) = self.parent(&destination.path, destination.parents, object)?;
+        let Some((parent, name)) = self.parent(destination, object)? else {
+            return Err(fail(Call::Open)(Errno::ISDIR));
+        };
         let flags = OFlags::WRONLY
             | OFlags::CREATE
             | OFlags::NOFOLLOW
@@ -354,7 +410,7 @@ impl<'a> Root<'a> {
             | OFlags::NOCTTY
             | OFlags::CLOEXEC;
         let file =
-            rustix::fs::openat(&parent, &name, flags, bits(mode)).map_err(fail(Call::Open))?;
+            rustix::fs::openat(parent, &name, flags, bits(mode)).map_err(fail(Call::Open))?;
         let stat = rustix::fs::fstat(&file).map_err(fail(Call::Stat))?;
         let statfs = rustix::fs::fstatfs(&file).map_err(fail(Call::Statfs))?;
         let regular = FileType::from_raw_mode(stat.st_mode) == FileType::RegularFile;
@@ -374,16 +430,18 @@ impl<'a> Root<'a> {
 
     /// Makes a symlink, unless the same one is there.
     fn symlink(
-        &self,
+        &mut self,
         destination: &Destination,
         target: &SymlinkTarget,
         object: Object,
     ) -> Result<(), Failure> {
-        let (parent, name) = self.parent(&destination.path, destination.parents, object)?;
-        match rustix::fs::symlinkat(target.as_c_str(), &parent, &name) {
+        let Some((parent, name)) = self.parent(destination, object)? else {
+            return Err(failed(Stage::Build, Call::Symlink, object)(Errno::EXIST));
+        };
+        match rustix::fs::symlinkat(target.as_c_str(), parent, &name) {
             Err(Errno::EXIST) => {
                 let mut buffer = [0; limits::SYMLINK_BYTES];
-                let length = rustix::fs::readlinkat_raw(&parent, &name, &mut buffer);
+                let length = rustix::fs::readlinkat_raw(parent, &name, &mut buffer);
                 let same =
                     length.is_ok_and(|length| buffer.get(..length) == Some(target.as_bytes()));
                 if same {
@@ -408,17 +466,9 @@ impl<'a> Root<'a> {
                 Err(Errno::NOENT) => continue,
                 Err(errno) => return Err(failed(Stage::Build, Call::Open, object)(errno)),
             };
-            let cover = open_tree(self.caps, place.as_fd()).map_err(failed(
-                Stage::Build,
-                Call::OpenTree,
-                object,
-            ))?;
-            restrict(self.caps, cover.as_fd(), set, Propagation::Private).map_err(failed(
-                Stage::Build,
-                Call::MountSetattr,
-                object,
-            ))?;
-            attach(self.caps, cover.as_fd(), place.as_fd()).map_err(failed(
+            let cover = clone_tree(self.caps, place.as_fd(), set, Propagation::Private)
+                .map_err(|(call, errno)| failed(Stage::Build, call, object)(errno))?;
+            attach(self.caps, cover.as_fd(), place.as_fd(), c"").map_err(failed(
                 Stage::Build,
                 Call::MoveMount,
                 object,
@@ -472,15 +522,17 @@ const PSEUDO: [i64; 11] = [
     0xde5e_81e4,
 ];
 
-/// `move_mount(2)`: attaches a detached mount.
+/// `move_mount(2)`: attaches a detached mount on `target` itself where `name` is empty, otherwise on
+/// that entry of it, which is not followed if it is a symlink.
 pub(crate) fn attach(
     caps: &Caps,
     mount: BorrowedFd<'_>,
     target: BorrowedFd<'_>,
+    name: &CStr,
 ) -> Result<(), Errno> {
     let flags = MoveMountFlags::MOVE_MOUNT_F_EMPTY_PATH | MoveMountFlags::MOVE_MOUNT_T_EMPTY_PATH;
     caps.with(CapabilitySet::SYS_ADMIN, || {
-        rustix::mount::move_mount(mount, c"", target, c"", flags)
+        rustix::mount::move_mount(mount, c"", target, name, flags)
     })
 }
 

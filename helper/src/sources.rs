@@ -16,7 +16,9 @@ use rustix::mount::OpenTreeFlags;
 use rustix::thread::CapabilitySet;
 use stockade_protocol::Checked;
 use stockade_protocol::event::{Call, Failure, Hint, Mode, Object, Stage};
-use stockade_protocol::request::{Access, FdIndex, Operation, Propagation as Asked};
+use stockade_protocol::request::{
+    Access, Bind, FdIndex, Operation, Propagation as Asked, SourceKind,
+};
 
 use crate::caps::Caps;
 use crate::descriptors::Descriptors;
@@ -25,7 +27,7 @@ use crate::filesystems::attributes;
 use crate::lockdown::Identity;
 use crate::procfs::Procfs;
 use crate::request;
-use crate::sys::mount::{Depth, Propagation, mount_setattr};
+use crate::sys::mount::{Depth, Propagation, mount_setattr, open_tree_attr};
 
 /// `NSFS_MAGIC` of `linux/magic.h`.
 const NSFS_MAGIC: i64 = 0x6e73_6673;
@@ -76,7 +78,10 @@ impl request::Asked {
             };
             let object = operation(index);
             let fd = descriptors.take(fd).map_err(failed(Stage::Clone, Call::Dup, object))?;
-            let path = inspect(&procfs, fd.as_fd(), object)?;
+            let path = match directory_path(asked, fd.as_fd()) {
+                Some(path) => path,
+                None => inspect(&procfs, fd.as_fd(), object)?,
+            };
             if let Operation::Devices { .. } = asked {
                 terminal(fd.as_fd(), object)?;
             }
@@ -87,6 +92,8 @@ impl request::Asked {
                 }
             });
         }
+        // `directory_path` went elsewhere (T21).
+        rustix::process::chdir(c"/").map_err(failed(Stage::Clone, Call::Chdir, Object::None))?;
         Ok(Taken { mode, identity, caps, request, descriptors, sources, procfs })
     }
 }
@@ -137,6 +144,20 @@ fn wanted(operation: &Operation) -> Option<(FdIndex, u64, Propagation)> {
     }
 }
 
+/// The kernel's path of a source that is to be a directory, and is one that the caller may enter: then
+/// it is neither a symlink nor a namespace, and its path is no longer than paths may be, which is
+/// all that [`inspect`] finds out, and at a fraction of the cost.
+fn directory_path(asked: &Operation, fd: BorrowedFd<'_>) -> Option<CString> {
+    let directory = |bind: &Bind| bind.kind == SourceKind::Directory;
+    if !matches!(asked, Operation::Bind(bind) if directory(bind)) {
+        return None;
+    }
+    rustix::process::fchdir(fd).ok()?;
+    let path = rustix::process::getcwd(Vec::new()).ok()?;
+    // Anything else is "(unreachable)": not below our root.
+    path.as_bytes().starts_with(b"/").then_some(path)
+}
+
 /// Refuses objects that the kernel would clone but that are nobody's files (T39, T40), and gives
 /// the kernel's path of the others.
 ///
@@ -150,6 +171,10 @@ fn inspect(procfs: &Procfs, fd: BorrowedFd<'_>, object: Object) -> Result<CStrin
         .map_err(|errno| refuse(Call::Readlink, Hint::NoProc, errno))?;
     if path.len() >= SOURCE_PATH {
         return Err(refuse(Call::Readlink, Hint::SourceTooDeep, Errno::NAMETOOLONG));
+    }
+    // Pipes, sockets, pidfds and the like have no place in a file system.
+    if path.first() != Some(&b'/') {
+        return Err(refuse(Call::Readlink, Hint::SourceElsewhere, Errno::INVAL));
     }
     let statfs = rustix::fs::fstatfs(fd).map_err(failed(Stage::Clone, Call::Statfs, object))?;
     if statfs.f_type == NSFS_MAGIC {
@@ -172,8 +197,7 @@ fn terminal(fd: BorrowedFd<'_>, object: Object) -> Result<(), Failure> {
     ))
 }
 
-/// A detached, recursive clone with its attributes and propagation (I5, I6), changed as a whole
-/// before anything can be mounted on it.
+/// A clone of a source, or why there is none.
 fn clone(
     caps: &Caps,
     fd: BorrowedFd<'_>,
@@ -181,40 +205,37 @@ fn clone(
     set: u64,
     propagation: Propagation,
 ) -> Result<OwnedFd, Failure> {
-    let tree = open_tree(caps, fd).map_err(|errno| {
-        let elsewhere = because(Stage::Clone, Call::OpenTree, object, Hint::SourceElsewhere);
-        match errno {
-            Errno::INVAL => elsewhere(errno),
-            _ => failed(Stage::Clone, Call::OpenTree, object)(errno),
-        }
-    })?;
-    restrict(caps, tree.as_fd(), set, propagation).map_err(failed(
-        Stage::Clone,
-        Call::MountSetattr,
-        object,
-    ))?;
-    Ok(tree)
+    clone_tree(caps, fd, set, propagation).map_err(|(call, errno)| match errno {
+        // The kernel's word for a descriptor from elsewhere.
+        Errno::INVAL => because(Stage::Clone, call, object, Hint::SourceElsewhere)(errno),
+        _ => failed(Stage::Clone, call, object)(errno),
+    })
 }
 
-/// `open_tree(2)`: a detached clone of everything mounted at `fd` and below (I6).
-pub(crate) fn open_tree(caps: &Caps, fd: BorrowedFd<'_>) -> Result<OwnedFd, Errno> {
+/// A detached clone of everything mounted at `fd` and below (I6), with its attributes and propagation
+/// before anything can be mounted on it (I5).
+pub(crate) fn clone_tree(
+    caps: &Caps,
+    fd: BorrowedFd<'_>,
+    set: u64,
+    propagation: Propagation,
+) -> Result<OwnedFd, (Call, Errno)> {
+    let raised = CapabilitySet::SYS_ADMIN;
+    match caps.with(raised, || open_tree_attr(fd, set, propagation)) {
+        // Before Linux 6.15, or filtered away: the same in two steps.
+        Err(Errno::NOSYS | Errno::PERM) => {}
+        other => return other.map_err(|errno| (Call::OpenTree, errno)),
+    }
     let flags = OpenTreeFlags::OPEN_TREE_CLONE
         | OpenTreeFlags::OPEN_TREE_CLOEXEC
         | OpenTreeFlags::AT_EMPTY_PATH
         | OpenTreeFlags::AT_RECURSIVE;
-    caps.with(CapabilitySet::SYS_ADMIN, || rustix::mount::open_tree(fd, c"", flags))
-}
-
-/// Adds attributes to a whole tree and sets its propagation.
-pub(crate) fn restrict(
-    caps: &Caps,
-    tree: BorrowedFd<'_>,
-    set: u64,
-    propagation: Propagation,
-) -> Result<(), Errno> {
-    caps.with(CapabilitySet::SYS_ADMIN, || {
-        mount_setattr(tree, c"", Depth::Recursive, set, propagation)
-    })
+    let tree = caps
+        .with(raised, || rustix::mount::open_tree(fd, c"", flags))
+        .map_err(|errno| (Call::OpenTree, errno))?;
+    caps.with(raised, || mount_setattr(tree.as_fd(), c"", Depth::Recursive, set, propagation))
+        .map_err(|errno| (Call::MountSetattr, errno))?;
+    Ok(tree)
 }
 
 impl Place {

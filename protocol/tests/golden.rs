@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! The golden files define the format: what is in them is read, and written, exactly like that.
 //!
-//! They are written once, by `STOCKADE_WRITE_GOLDEN=1 cargo test -p stockade-protocol --test golden`,
-//! which never replaces one that exists. A change that makes an existing file fail needs a new protocol
-//! version, not a new file.
+//! They are written once, by `STOCKADE_WRITE_GOLDEN=1 cargo test -p stockade-protocol --test
+//! golden`, which never replaces one that exists. A change that makes an existing file fail needs a
+//! new protocol version, not a new file.
 #![allow(
     missing_docs,
     unreachable_pub,
@@ -27,7 +27,8 @@ fn directory() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/golden")
 }
 
-/// The bytes of a golden file. `sample` is what a missing one is filled with when that was asked for.
+/// The bytes of a golden file. `sample` is what a missing one is filled with when that was asked
+/// for.
 fn golden(name: &str, sample: &[u8]) -> Vec<u8> {
     let path = directory().join(format!("{name}.bin"));
     if !path.exists() && std::env::var_os("STOCKADE_WRITE_GOLDEN").is_some() {

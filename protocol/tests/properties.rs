@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! What holds for all messages: they survive the wire, bytes that are none never harm (I10), and each
-//! message has one encoding.
+//! What holds for all messages: they survive the wire, bytes that are none never harm (I10), and
+//! each message has one encoding.
 #![allow(
     missing_docs,
     unreachable_pub,

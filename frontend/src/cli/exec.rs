@@ -360,9 +360,12 @@ pub fn run(matches: &ArgMatches) -> u8 {
 
 fn try_run(matches: &ArgMatches) -> Result<u8, Failure> {
     let arguments = read(matches)?;
+    // First of all: what is opened later would look like the caller's.
+    let passed = exec::inherit(&arguments.options.pass)?;
+    let json_status = arguments.json_status.map(descriptor::inherited).transpose()?;
     let limit = descriptor_limit::raise();
     let helper = if arguments.print_spec { None } else { Some(Helper::start()?) };
-    let mut plan = exec::plan(&arguments.options, &Caller::current()?)?;
+    let mut plan = exec::plan(&arguments.options, &Caller::current()?, passed)?;
     plan.sandbox.request.payload.limits.extend(limit);
     message::notices(&plan.notices, arguments.verbose);
     let Some(helper) = helper else {
@@ -372,7 +375,7 @@ fn try_run(matches: &ArgMatches) -> Result<u8, Failure> {
     };
     let options = launch::Options {
         die_with_parent: arguments.die_with_parent,
-        json_status: arguments.json_status.map(descriptor::inherited).transpose()?,
+        json_status,
         verbose: arguments.verbose,
     };
     Ok(helper.run(plan.sandbox, &options)?.exit_code())
