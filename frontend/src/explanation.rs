@@ -12,11 +12,9 @@ use stockade_protocol::event::{
 };
 use stockade_protocol::request::Operation;
 
+use crate::helper_path;
 use crate::message::shown;
 use crate::sandbox::Sandbox;
-
-/// The three ways out where the helper has no privilege and may have no user namespace.
-const WAYS_OUT: &str = "give the helper file capabilities, make it setuid root, or allow user namespaces; `stockade doctor` shows the command for each";
 
 /// One line on where the helper's rights come from.
 #[must_use]
@@ -132,14 +130,18 @@ fn reason(hint: Hint, call: Call, number: u32) -> (Option<String>, Option<String
             "upgrade the kernel",
         ),
         Hint::UserNamespaceRefused => {
-            (Some(refused_user_namespace()), Some(String::from(WAYS_OUT)))
+            let (reason, setting) = refused_user_namespace();
+            (Some(reason), Some(ways_out(setting)))
         }
         Hint::UserNamespacePowerless => (
             Some(String::from(
                 "a user namespace can be made, but a security module takes all rights in it away (kernel.apparmor_restrict_unprivileged_userns on Ubuntu)",
             )),
-            Some(String::from(WAYS_OUT)),
+            Some(ways_out(Some("kernel.apparmor_restrict_unprivileged_userns=0"))),
         ),
+        Hint::NamespaceLimit if nobody_may() => {
+            (Some(limited_namespaces()), Some(ways_out(Some("user.max_user_namespaces=10000"))))
+        }
         Hint::NamespaceLimit => (
             Some(limited_namespaces()),
             Some(String::from("raise the limit, or end other sandboxes of this user")),
@@ -353,26 +355,50 @@ fn errno(number: u32) -> String {
     error.split(" (os error").next().map(str::to_lowercase).unwrap_or(error)
 }
 
-/// Why a user namespace was refused: the first setting of this machine that explains it.
-fn refused_user_namespace() -> String {
-    let setting = |path: &str| std::fs::read_to_string(path).unwrap_or_default();
-    if setting("/proc/sys/kernel/unprivileged_userns_clone").trim() == "0" {
-        return String::from(
-            "ordinary users may not make one here (sysctl kernel.unprivileged_userns_clone is 0), and the helper has no privilege",
-        );
-    }
-    if setting("/proc/sys/user/max_user_namespaces").trim() == "0" {
-        return limited_namespaces();
-    }
-    String::from(
-        "this process may not make one (a container, a chroot or a security module forbids it), and the helper has no privilege",
+/// The three ways out where the helper has no privilege and may have no user namespace, with the
+/// command for each; `setting` is the sysctl that allows user namespaces, if one is known.
+fn ways_out(setting: Option<&str>) -> String {
+    let helper = helper_path::find().unwrap_or_else(|_| helper_path::INSTALLED.into());
+    let helper = shown(&helper);
+    let allow = match setting {
+        Some(setting) => format!("sudo sysctl -w {setting}"),
+        None => String::from("see `stockade doctor`"),
+    };
+    format!(
+        "give the helper file capabilities: sudo setcap cap_sys_admin,cap_mknod,cap_net_admin=p {helper}\n\
+         or make it setuid root: sudo chown root {helper} && sudo chmod 4755 {helper}\n\
+         or allow user namespaces: {allow}"
     )
 }
 
+/// Why a user namespace was refused: the first setting of this machine that explains it, and what
+/// would allow one.
+fn refused_user_namespace() -> (String, Option<&'static str>) {
+    let is_off = |path: &str| std::fs::read_to_string(path).is_ok_and(|text| text.trim() == "0");
+    if is_off("/proc/sys/kernel/unprivileged_userns_clone") {
+        return (
+            String::from(
+                "ordinary users may not make one here (sysctl kernel.unprivileged_userns_clone is 0), and the helper has no privilege",
+            ),
+            Some("kernel.unprivileged_userns_clone=1"),
+        );
+    }
+    if nobody_may() {
+        return (limited_namespaces(), Some("user.max_user_namespaces=10000"));
+    }
+    let reason = "this process may not make one (a container, a chroot or a security module forbids it), and the helper has no privilege";
+    (String::from(reason), None)
+}
+
 fn limited_namespaces() -> String {
-    let limit = std::fs::read_to_string("/proc/sys/user/max_user_namespaces");
-    if limit.is_ok_and(|limit| limit.trim() == "0") {
+    if nobody_may() {
         return String::from("nobody may make one here (sysctl user.max_user_namespaces is 0)");
     }
     String::from("a limit on namespaces is reached (sysctls user.max_*_namespaces, or 32 levels)")
+}
+
+/// Whether user namespaces are switched off for everybody.
+fn nobody_may() -> bool {
+    let limit = std::fs::read_to_string("/proc/sys/user/max_user_namespaces");
+    limit.is_ok_and(|limit| limit.trim() == "0")
 }

@@ -10,7 +10,7 @@ use rustix::io::Errno;
 use rustix::net::SendFlags;
 use rustix::process::{Pid, WaitOptions, WaitStatus};
 use rustix::thread::{CapabilitySet, CapabilitySets};
-use stockade_protocol::event::{Call, Exit, Failure, Object, Stage};
+use stockade_protocol::event::{Call, Exit, Failure, NamespaceId, Object, Stage};
 use stockade_protocol::request::Init;
 use stockade_protocol::{Checked, Event, codec};
 
@@ -21,7 +21,7 @@ use crate::fault::{failed, unheard};
 use crate::namespaces::Inside;
 use crate::payload;
 use crate::relinquish::follow_parent;
-use crate::sys::payload::{Program, install_filter};
+use crate::sys::payload::Program;
 use crate::sys::process::{Fork, fork};
 use crate::sys::start::exit;
 use crate::sys::{fd, signal};
@@ -31,6 +31,8 @@ pub(crate) struct Seat {
     /// Nothing, unless the payload is to have capabilities.
     pub(crate) caps: Caps,
     pub(crate) request: Checked,
+    /// The user namespace that was made, if one was: only who is in it can tell which it is.
+    pub(crate) user_namespace: Option<NamespaceId>,
     /// What the payload inherits, and its Landlock ruleset.
     pub(crate) descriptors: Descriptors,
 }
@@ -86,10 +88,7 @@ fn isolate(channel: &OwnedFd, filters: &[Program]) -> Result<(), Failure> {
     signal::set_mask(u64::MAX).map_err(fail(Call::Sigaction))?;
     fd::close_all_but(channel.as_fd()).map_err(fail(Call::CloseRange))?;
     // The same filters as the payload's (T34), now that nothing is left but to wait.
-    for filter in filters {
-        install_filter(filter).map_err(fail(Call::Seccomp))?;
-    }
-    Ok(())
+    payload::install(filters)
 }
 
 /// Waits for children until there is nothing left to do. Comes back only with a failure.

@@ -70,7 +70,7 @@ impl Ready {
     }
 
     fn pass_on(&self, report: &mut Report) -> Status {
-        let mut running = false;
+        let (mut running, mut stopped) = (false, false);
         loop {
             if self.end_with_caller && wait_for(self.channel.as_fd(), report.socket().as_fd()) {
                 return self.end();
@@ -82,9 +82,9 @@ impl Ready {
                 Err(_) => return self.end(),
             };
             let (event, last) = match event {
-                Event::Started { .. } => {
+                Event::Started { namespaces, .. } => {
                     running = true;
-                    (self.started(sender), None)
+                    (self.started(sender, namespaces), None)
                 }
                 Event::Exited(exit) => {
                     self.linger();
@@ -94,7 +94,10 @@ impl Ready {
                     self.linger();
                     (Event::Failed(failure), Some(Status::Failed))
                 }
-                Event::Stopped { signal } => (Event::Stopped { signal }, None),
+                Event::Stopped { signal } => {
+                    stopped = true;
+                    (Event::Stopped { signal }, None)
+                }
                 // Init and the payload say nothing else.
                 Event::Missing(_) => {
                     report.note(&event);
@@ -104,7 +107,17 @@ impl Ready {
             };
             let sent = report.send(&event, pidfd.as_ref().map(AsFd::as_fd));
             match last {
-                Some(status) => return status,
+                Some(status) => {
+                    if stopped {
+                        wake_caller();
+                    }
+                    // Others may live on below init. What ends with the caller ends with us.
+                    if self.end_with_caller && !self.end_with_payload && self.wait_for_init(report)
+                    {
+                        return self.end();
+                    }
+                    return status;
+                }
                 None if sent.is_err() && self.end_with_caller => return self.end(),
                 None => {}
             }
@@ -143,7 +156,7 @@ impl Ready {
     }
 
     /// What is known here about the start of the payload.
-    fn started(&self, sender: Option<Pid>) -> Event {
+    fn started(&self, sender: Option<Pid>, known: Vec<NamespaceId>) -> Event {
         let number = |pid: Pid| pid.as_raw_nonzero().get().unsigned_abs();
         let namespaces = self.made.iter().filter_map(|kind| {
             let path = match kind {
@@ -161,7 +174,7 @@ impl Ready {
         Event::Started {
             payload: sender.map_or(0, number),
             init: number(self.init),
-            namespaces: namespaces.collect(),
+            namespaces: namespaces.chain(known).collect(),
         }
     }
 
@@ -233,5 +246,12 @@ fn wait_for(what: BorrowedFd<'_>, caller: BorrowedFd<'_>) -> bool {
             Err(Errno::INTR) => {}
             Err(_) => return true,
         }
+    }
+}
+
+/// Continues the caller, which may have stopped itself with its payload and would not hear of the end.
+fn wake_caller() {
+    if let Some(parent) = rustix::process::getppid() {
+        unheard(rustix::process::kill_process(parent, Signal::CONT));
     }
 }

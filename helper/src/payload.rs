@@ -15,7 +15,7 @@ use rustix::io::Errno;
 use rustix::net::{SendAncillaryBuffer, SendAncillaryMessage, SendFlags};
 use rustix::process::{Pid, PidfdFlags, Signal};
 use rustix::thread::CapabilitySet;
-use stockade_protocol::event::{Call, Failure, Object, Stage};
+use stockade_protocol::event::{Call, Failure, NamespaceId, Object, Stage};
 use stockade_protocol::request::{Group, Payload};
 use stockade_protocol::{Checked, Event, codec};
 
@@ -33,9 +33,18 @@ pub(crate) fn filters(request: &Checked) -> Vec<Program> {
     request.get().payload.filters.iter().map(|filter| Program::new(filter.as_bytes())).collect()
 }
 
+/// Installs seccomp programs in this order, for good.
+pub(crate) fn install(filters: &[Program]) -> Result<(), Failure> {
+    for (index, filter) in filters.iter().enumerate() {
+        let object = Object::Filter(u32::try_from(index).unwrap_or(u32::MAX));
+        install_filter(filter).map_err(failed(Stage::Start, Call::Seccomp, object))?;
+    }
+    Ok(())
+}
+
 /// Becomes the payload. `init` is the process that forked it, if that is not the payload itself.
 pub(crate) fn run(seat: Seat, channel: &OwnedFd, init: Option<Pid>) -> ! {
-    let Seat { caps, request, descriptors } = seat;
+    let Seat { caps, request, user_namespace, descriptors } = seat;
     let payload = &request.get().payload;
     let mut targets: Vec<u32> = payload.pass.iter().map(|pass| pass.target).collect();
     targets.sort_unstable();
@@ -63,7 +72,7 @@ pub(crate) fn run(seat: Seat, channel: &OwnedFd, init: Option<Pid>) -> ! {
         join_group(payload.group).map_err(fail(Call::Setpgid))?;
         rustix::process::umask(Bits::from_raw_mode(payload.umask));
         let directory = enter_directory(payload)?;
-        started(channel.as_fd()).map_err(|(call, errno)| fail(call)(errno))?;
+        started(channel.as_fd(), user_namespace).map_err(|(call, errno)| fail(call)(errno))?;
         set_disposition(libc::SIGXFSZ, Disposition::Default).map_err(fail(Call::Sigaction))?;
         set_mask(0).map_err(fail(Call::Sigaction))?;
         Ok(directory)
@@ -88,11 +97,7 @@ pub(crate) fn run(seat: Seat, channel: &OwnedFd, init: Option<Pid>) -> ! {
         if let Some(ruleset) = &landlock {
             landlock_restrict_self(ruleset.as_fd()).map_err(fail(Call::LandlockRestrictSelf))?;
         }
-        for (index, filter) in filters.iter().enumerate() {
-            let object = Object::Filter(u32::try_from(index).unwrap_or(u32::MAX));
-            install_filter(filter).map_err(failed(Stage::Start, Call::Seccomp, object))?;
-        }
-        Ok(())
+        install(&filters)
     };
     if let Err(failure) = confine() {
         give_up(channel.as_fd(), &failure);
@@ -196,10 +201,14 @@ fn set_limits(payload: &Payload) -> Result<(), Failure> {
 
 /// Tells the monitor that the payload is about to run, with a pidfd of it. The kernel adds the pid
 /// as the monitor sees it, and the monitor the rest.
-fn started(channel: BorrowedFd<'_>) -> Result<(), (Call, Errno)> {
+fn started(
+    channel: BorrowedFd<'_>,
+    user_namespace: Option<NamespaceId>,
+) -> Result<(), (Call, Errno)> {
     let pidfd = rustix::process::pidfd_open(rustix::process::getpid(), PidfdFlags::empty())
         .map_err(|errno| (Call::PidfdOpen, errno))?;
-    let event = Event::Started { payload: 0, init: 0, namespaces: Vec::new() };
+    let namespaces = user_namespace.into_iter().collect();
+    let event = Event::Started { payload: 0, init: 0, namespaces };
     let bytes = codec::encode_event(&event).map_err(|_| (Call::Sendmsg, Errno::MSGSIZE))?;
     let mut space = [MaybeUninit::uninit(); cmsg_space!(ScmRights(1))];
     let mut control = SendAncillaryBuffer::new(&mut space);

@@ -9,7 +9,7 @@ use rustix::process::{DumpableBehavior, Signal};
 use rustix::thread::{CapabilitySet, Gid, Uid};
 use stockade_protocol::Event;
 use stockade_protocol::event::{
-    Call, Failure, Hint, Missing, MissingKind, Mode, Namespace, Object, Stage,
+    Call, Failure, Hint, Missing, MissingKind, Mode, Namespace, NamespaceId, Object, Stage,
 };
 
 use crate::Status;
@@ -55,7 +55,10 @@ impl Built {
         // Where the sandbox is to outlive its caller, it does so from here on.
         let follow = request.get().supervision.end_with_caller;
         follow_parent(follow, channel).map_err(fail(Call::Prctl))?;
-        Ok(Seat { caps, request, descriptors })
+        let own = mode == Mode::Unprivileged || matches!(init_namespace, InitNamespace::New(_));
+        let inode = if own { procfs.inode(c"self/ns/user").ok() } else { None };
+        let user_namespace = inode.map(|inode| NamespaceId { kind: Namespace::User, inode });
+        Ok(Seat { caps, request, user_namespace, descriptors })
     }
 }
 

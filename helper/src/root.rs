@@ -197,7 +197,16 @@ impl<'a> Root<'a> {
                 parts.fill(self.caps, object)
             }
             (Operation::Directory { destination, mode }, _) => {
-                self.mount_point(destination, SourceKind::Directory, *mode, object).map(drop)
+                let made = self.mount_point(destination, SourceKind::Directory, *mode, object)?;
+                // mkdirat(2) leaves out the set-id bits.
+                match (made, &self.neighbourhood, mode & 0o6000) {
+                    (Target::Present(_), ..) | (_, None, _) | (.., 0) => Ok(()),
+                    (Target::Made(name), Some(near), _) => {
+                        let made =
+                            child(near.directory.as_fd(), &name).map_err(fail(Call::Open))?;
+                        self.procfs.chmod(made.as_fd(), bits(*mode)).map_err(fail(Call::Chmod))
+                    }
+                }
             }
             (Operation::File { destination, mode, content }, _) => {
                 self.write_file(destination, *mode, content, descriptors, object)

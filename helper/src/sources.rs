@@ -166,23 +166,25 @@ fn directory_path(asked: &Operation, fd: BorrowedFd<'_>) -> Option<CString> {
 fn inspect(procfs: &Procfs, fd: BorrowedFd<'_>, object: Object) -> Result<CString, Failure> {
     let refuse = |call, hint, errno: Errno| because(Stage::Clone, call, object, hint)(errno);
     let mut buffer = [0; SOURCE_PATH];
-    let path = procfs
-        .path_of(fd, &mut buffer)
-        .map_err(|errno| refuse(Call::Readlink, Hint::NoProc, errno))?;
-    if path.len() >= SOURCE_PATH {
-        return Err(refuse(Call::Readlink, Hint::SourceTooDeep, Errno::NAMETOOLONG));
-    }
-    // Pipes, sockets, pidfds and the like have no place in a file system.
-    if path.first() != Some(&b'/') {
-        return Err(refuse(Call::Readlink, Hint::SourceElsewhere, Errno::INVAL));
-    }
+    let path = match procfs.path_of(fd, &mut buffer) {
+        Ok(path) if path.len() < SOURCE_PATH => path,
+        Ok(_) | Err(Errno::NAMETOOLONG) => {
+            return Err(refuse(Call::Readlink, Hint::SourceTooDeep, Errno::NAMETOOLONG));
+        }
+        Err(errno) => return Err(refuse(Call::Readlink, Hint::NoProc, errno)),
+    };
     let statfs = rustix::fs::fstatfs(fd).map_err(failed(Stage::Clone, Call::Statfs, object))?;
     if statfs.f_type == NSFS_MAGIC {
         return Err(refuse(Call::Statfs, Hint::SourceIsNamespace, Errno::INVAL));
     }
-    // Succeeds on a symlink only, readlinkat(2).
-    if rustix::fs::readlinkat_raw(fd, c"", &mut [0_u8; 1]).is_ok() {
-        return Err(refuse(Call::Readlink, Hint::SourceIsSymlink, Errno::LOOP));
+    // ENOENT for everything but symlinks, readlinkat(2); those of procfs may not be read.
+    match rustix::fs::readlinkat_raw(fd, c"", &mut [0_u8; 1]) {
+        Err(Errno::NOENT | Errno::INVAL) => {}
+        Ok(_) | Err(_) => return Err(refuse(Call::Readlink, Hint::SourceIsSymlink, Errno::LOOP)),
+    }
+    // Pipes, sockets, pidfds and the like have no place in a file system.
+    if path.first() != Some(&b'/') {
+        return Err(refuse(Call::Readlink, Hint::SourceElsewhere, Errno::INVAL));
     }
     CString::new(path).map_err(|_| refuse(Call::Readlink, Hint::SourceElsewhere, Errno::INVAL))
 }

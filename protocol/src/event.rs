@@ -70,7 +70,7 @@ pub enum Exit {
     Code(u8),
     /// By this signal.
     Signal(u8),
-    /// Init was killed, or ended without a report.
+    /// Init ended without a report, and not by a signal (which would have been the payload's too).
     Lost,
 }
 

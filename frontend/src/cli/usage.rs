@@ -29,7 +29,7 @@ pub fn explain(error: &clap::Error, subcommand: Option<&OsStr>) -> String {
     } else if kind == ErrorKind::MissingSubcommand {
         format!("cannot tell what to do\nno command was given\n{help}")
     } else if kind == ErrorKind::MissingRequiredArgument {
-        format!("cannot tell what to run\nCOMMAND is missing behind the options\n{help}")
+        format!("cannot tell what to run\nno command was given: COMMAND is missing\n{help}")
     } else if kind == ErrorKind::InvalidValue && value.is_empty() {
         format!("cannot use '{argument}' without a value\n{help}")
     } else if kind == ErrorKind::InvalidValue || kind == ErrorKind::ValueValidation {
