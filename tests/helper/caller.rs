@@ -1,0 +1,103 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! A caller who is root: served as by bubblewrap, which is no boundary (design section 5).
+
+use harness::frontend::stockade;
+use harness::launch::Launch;
+use harness::raw::{self, RawHelper};
+use harness::report::Report;
+use harness::spec::Spec;
+use harness::{Case, Fixture, Mode, Outcome, case};
+use stockade_protocol::Event;
+use stockade_protocol::request::{Access, UserNamespace};
+
+pub(crate) const CASES: &[Case] = &[
+    case!(root_is_announced_as_root).as_root(),
+    case!(root_runs_commands_without_capabilities_unless_asked).as_root(),
+    case!(root_may_keep_capabilities).as_root(),
+    case!(root_may_have_other_ids).as_root(),
+    case!(two_users_do_not_meet).as_root().modes(Mode::PRIVILEGED),
+];
+
+fn as_root(fixture: &Fixture, spec: &Spec) -> raw::Verdict {
+    let mut raw = RawHelper::start(Launch::new(&fixture.helper));
+    raw.send(spec);
+    raw.conclude()
+}
+
+fn probe(fixture: &Fixture) -> Spec {
+    let mut spec = Spec::system("/probe");
+    spec.bind(fixture.program("probe"), "/probe", Access::ReadOnly);
+    spec
+}
+
+fn root_is_announced_as_root(fixture: &Fixture) -> Outcome {
+    let verdict = as_root(fixture, &Spec::shell("exit 7"));
+    verdict.assert_exit(7);
+    let ready = Event::Ready { mode: stockade_protocol::event::Mode::Root };
+    assert!(verdict.events.contains(&ready), "{verdict:?}");
+    Outcome::Passed
+}
+
+fn root_runs_commands_without_capabilities_unless_asked(fixture: &Fixture) -> Outcome {
+    let verdict = as_root(fixture, &probe(fixture));
+    verdict.assert_exit(0);
+    let report = Report::of(&verdict.output);
+    assert!(report.status("Uid").starts_with("0\t0\t"));
+    for set in ["CapInh", "CapPrm", "CapEff", "CapBnd", "CapAmb"] {
+        assert_eq!(report.mask(set), 0, "{set}");
+    }
+    for mount in report.mounts() {
+        assert!(mount.has("nosuid"), "{mount:?}");
+    }
+
+    let home = fixture.directory("root-home");
+    let launch = stockade(fixture).without_env("HOME").env("HOME", &home).as_runner();
+    let output = launch.args(["exec", "--", "sh", "-c", "id -u; exit 7"]).run();
+    output.assert_code(7);
+    assert_eq!(output.text(), "0\n");
+    Outcome::Passed
+}
+
+fn root_may_keep_capabilities(fixture: &Fixture) -> Outcome {
+    const CHOWN: u64 = 1;
+    let mut spec = probe(fixture);
+    spec.request.payload.capabilities = CHOWN;
+    let verdict = as_root(fixture, &spec);
+    verdict.assert_exit(0);
+    let report = Report::of(&verdict.output);
+    for set in ["CapPrm", "CapEff", "CapBnd"] {
+        assert_eq!(report.mask(set), CHOWN, "{set}");
+    }
+    Outcome::Passed
+}
+
+fn root_may_have_other_ids(fixture: &Fixture) -> Outcome {
+    let mut spec = Spec::shell("id -u; id -g; exit 7");
+    spec.request.namespaces.user = UserNamespace::Mapped { uid: 1234, gid: 4321 };
+    let verdict = as_root(fixture, &spec);
+    verdict.assert_exit(7);
+    assert_eq!(verdict.output.text(), "1234\n4321\n");
+    Outcome::Passed
+}
+
+fn two_users_do_not_meet(fixture: &Fixture) -> Outcome {
+    // T14: who the payload runs as is who started the helper, whoever holds the other end.
+    let Some(other) = &fixture.other else {
+        return Outcome::Skipped("there is no second account".to_owned());
+    };
+    let spec = Spec::shell("id -u; id -g; id -G");
+    for account in [&fixture.user, other] {
+        let mut raw = RawHelper::start(Launch::new(&fixture.helper).account(account));
+        raw.send(&spec);
+        let verdict = raw.conclude();
+        verdict.assert_exit(0);
+        let text = verdict.output.text();
+        let lines: Vec<&str> = text.lines().collect();
+        assert_eq!(lines[0], account.uid.to_string());
+        assert_eq!(lines[1], account.gid.to_string());
+        let mut groups: Vec<u32> = lines[2].split_whitespace().flat_map(str::parse).collect();
+        groups.sort_unstable();
+        assert_eq!(groups, account.groups);
+    }
+    Outcome::Passed
+}

@@ -1,0 +1,239 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! The steps of building the root.
+
+use harness::raw::RawHelper;
+use harness::spec::{Spec, open_read, place, sandbox_path};
+use harness::{Case, Fixture, Outcome, case};
+use stockade_protocol::event::Hint;
+use stockade_protocol::request::{Access, Content, Operation};
+
+pub(crate) const CASES: &[Case] = &[
+    case!(binds_are_what_they_say),
+    case!(a_later_bind_may_be_writable_below_a_read_only_one),
+    case!(tmpfs_has_mode_and_size),
+    case!(directories_and_parents_have_their_modes),
+    case!(files_are_made_from_bytes_and_descriptors),
+    case!(an_existing_file_is_emptied_and_keeps_its_mode),
+    case!(symlinks_may_exist_if_they_say_the_same),
+    case!(chmod_changes_what_exists),
+    case!(remounting_read_only_holds),
+    case!(proc_can_be_had_without_covers),
+    case!(message_queues_work),
+    case!(a_destination_of_another_kind_is_a_failure),
+    case!(steps_are_taken_in_order),
+    case!(thousands_of_binds_are_built).within(120),
+];
+
+#[track_caller]
+fn shows(fixture: &Fixture, spec: &Spec, expected: &str) {
+    let verdict = RawHelper::build(fixture, spec);
+    verdict.assert_exit(0);
+    assert_eq!(verdict.output.text(), expected, "{}", verdict.output.errors());
+}
+
+fn binds_are_what_they_say(fixture: &Fixture) -> Outcome {
+    let directory = fixture.directory("source");
+    fixture.file("source/file", "content\n");
+    for (access, expected) in [
+        (Access::ReadOnly, "content\n"),
+        (Access::ReadWrite, "content\nwritten\n"),
+        (Access::Device, "content\nwritten\n"),
+    ] {
+        let mut spec = Spec::shell(
+            "cat /d/file; (echo x >/d/new) 2>/dev/null && echo written; rm -f /d/new 2>/dev/null;
+             exit 0",
+        );
+        spec.bind(&directory, "/d", access);
+        shows(fixture, &spec, expected);
+    }
+    // Device nodes work only where that was asked for.
+    for (access, expected) in [(Access::Device, "usable\n"), (Access::ReadWrite, "useless\n")] {
+        let mut spec =
+            Spec::shell("(head -c1 /n/zero >/dev/null) 2>/dev/null && echo usable || echo useless");
+        spec.bind("/dev/zero", "/n/zero", access);
+        shows(fixture, &spec, expected);
+    }
+    Outcome::Passed
+}
+
+fn a_later_bind_may_be_writable_below_a_read_only_one(fixture: &Fixture) -> Outcome {
+    let source = fixture.directory("source");
+    let inner = fixture.directory("source/inner");
+    let mut spec =
+        Spec::shell("touch /d/x 2>/dev/null && echo outer; touch /d/inner/x && echo inner; exit 0");
+    spec.bind(&source, "/d", Access::ReadOnly);
+    spec.bind(&inner, "/d/inner", Access::ReadWrite);
+    shows(fixture, &spec, "inner\n");
+    assert!(inner.join("x").exists());
+    Outcome::Passed
+}
+
+fn tmpfs_has_mode_and_size(fixture: &Fixture) -> Outcome {
+    let mut spec = Spec::shell(
+        "stat -c %a /small; head -c 100000 /dev/zero >/small/x 2>/dev/null || echo full;
+         stat -f -c %T /small; exit 0",
+    );
+    let destination = place("/small");
+    spec.push(Operation::Tmpfs { destination, mode: 0o1750, size: Some(65_536) });
+    shows(fixture, &spec, "1750\nfull\ntmpfs\n");
+    Outcome::Passed
+}
+
+fn directories_and_parents_have_their_modes(fixture: &Fixture) -> Outcome {
+    let mut spec = Spec::shell("stat -c %a /a /a/b /a/b/c; stat -c %u:%g /a/b/c");
+    let mut destination = place("/a/b/c");
+    destination.parents = 0o711;
+    spec.push(Operation::Directory { destination, mode: 0o2750 });
+    // An existing one is left as it is.
+    spec.push(Operation::Directory { destination: place("/a/b"), mode: 0o700 });
+    let (uid, gid) = (fixture.user.uid, fixture.user.gid);
+    let modes = "711\n711\n2750\n";
+    shows(fixture, &spec, &format!("{modes}{uid}:{gid}\n"));
+    Outcome::Passed
+}
+
+fn files_are_made_from_bytes_and_descriptors(fixture: &Fixture) -> Outcome {
+    let source = fixture.file("source", &"0123456789".repeat(10_000));
+    let mut spec = Spec::shell("cat /f/bytes; wc -c </f/read; stat -c %a /f/bytes /f/read");
+    let file = |path, mode, content| Operation::File { destination: place(path), mode, content };
+    spec.push(file("/f/bytes", 0o600, Content::Bytes(b"some\xff\x00bytes\n".to_vec())));
+    let content = Content::Descriptor(spec.add(open_read(&source)));
+    spec.push(file("/f/read", 0o444, content));
+    let verdict = RawHelper::build(fixture, &spec);
+    verdict.assert_exit(0);
+    assert_eq!(verdict.output.stdout, b"some\xff\x00bytes\n100000\n600\n444\n");
+
+    // From a pipe as well, to its end.
+    let (reader, writer) = nix::unistd::pipe().expect("a pipe");
+    std::io::Write::write_all(&mut std::fs::File::from(writer), b"through a pipe\n").expect("room");
+    let mut spec = Spec::shell("cat /f/pipe");
+    let content = Content::Descriptor(spec.add(reader));
+    spec.push(file("/f/pipe", 0o600, content));
+    shows(fixture, &spec, "through a pipe\n");
+    Outcome::Passed
+}
+
+fn an_existing_file_is_emptied_and_keeps_its_mode(fixture: &Fixture) -> Outcome {
+    let mut spec = Spec::shell("cat /f; stat -c %a /f");
+    for (mode, content) in [(0o640, "a long first content\n"), (0o600, "second\n")] {
+        let content = Content::Bytes(content.as_bytes().to_vec());
+        spec.push(Operation::File { destination: place("/f"), mode, content });
+    }
+    shows(fixture, &spec, "second\n640\n");
+    Outcome::Passed
+}
+
+fn symlinks_may_exist_if_they_say_the_same(fixture: &Fixture) -> Outcome {
+    let mut spec = Spec::shell("readlink /l /odd");
+    spec.symlink("some/where", "/l");
+    spec.symlink("some/where", "/l");
+    spec.symlink("../../../.. \u{e9}", "/odd");
+    shows(fixture, &spec, "some/where\n../../../.. \u{e9}\n");
+    let mut spec = Spec::shell("exit 0");
+    spec.symlink("some/where", "/l");
+    spec.symlink("elsewhere", "/l");
+    let verdict = RawHelper::build(fixture, &spec);
+    verdict.assert_declined();
+    assert!(verdict.failure().is_some(), "{verdict:?}");
+    Outcome::Passed
+}
+
+fn chmod_changes_what_exists(fixture: &Fixture) -> Outcome {
+    let mut spec = Spec::shell("stat -c %a /a");
+    spec.directory("/a");
+    spec.push(Operation::Chmod { path: sandbox_path("/a"), mode: 0o1733 });
+    shows(fixture, &spec, "1733\n");
+    let mut spec = Spec::shell("exit 0");
+    spec.push(Operation::Chmod { path: sandbox_path("/missing"), mode: 0o700 });
+    RawHelper::build(fixture, &spec).assert_declined();
+    Outcome::Passed
+}
+
+fn remounting_read_only_holds(fixture: &Fixture) -> Outcome {
+    let mut spec = Spec::shell(
+        "touch /x 2>/dev/null && echo root; touch /tmp/x && echo tmp;
+         touch /a/x 2>/dev/null && echo a; touch /a/b/x && echo b; exit 0",
+    );
+    spec.tmpfs("/a");
+    spec.tmpfs("/a/b");
+    spec.push(Operation::RemountReadOnly { path: sandbox_path("/a") });
+    spec.push(Operation::RemountReadOnly { path: sandbox_path("/") });
+    // Without what is mounted below.
+    shows(fixture, &spec, "tmp\nb\n");
+    let mut spec = Spec::shell("exit 0");
+    spec.directory("/no-mount");
+    spec.push(Operation::RemountReadOnly { path: sandbox_path("/no-mount") });
+    RawHelper::build(fixture, &spec).assert_declined();
+    Outcome::Passed
+}
+
+fn proc_can_be_had_without_covers(fixture: &Fixture) -> Outcome {
+    for (protect, expected) in [(true, "ro\n"), (false, "rw\n")] {
+        let mut spec = Spec::shell(
+            "grep ' /other/sys ' /proc/self/mountinfo >/dev/null && echo ro || echo rw",
+        );
+        spec.push(Operation::Proc { destination: place("/other"), protect });
+        shows(fixture, &spec, expected);
+    }
+    Outcome::Passed
+}
+
+fn message_queues_work(fixture: &Fixture) -> Outcome {
+    let mut spec = Spec::shell("stat -f -c %t /dev/mqueue; ls -A /dev/mqueue; exit 0");
+    spec.push(Operation::Mqueue { destination: place("/dev/mqueue") });
+    // MQUEUE_MAGIC of linux/magic.h.
+    shows(fixture, &spec, "19800202\n");
+    Outcome::Passed
+}
+
+fn a_destination_of_another_kind_is_a_failure(fixture: &Fixture) -> Outcome {
+    let mut spec = Spec::shell("exit 0");
+    spec.file("/f", Content::Bytes(Vec::new()));
+    spec.bind("/usr", "/f", Access::ReadOnly);
+    let verdict = RawHelper::build(fixture, &spec);
+    verdict.assert_declined();
+    let failure = verdict.failure().expect("a failure");
+    assert_eq!(failure.hint, Hint::DestinationKind, "{failure:?}");
+
+    let mut spec = Spec::shell("exit 0");
+    spec.directory("/d");
+    spec.bind("/etc/passwd", "/d", Access::ReadOnly);
+    let verdict = RawHelper::build(fixture, &spec);
+    verdict.assert_declined();
+    let mut spec = Spec::shell("exit 0");
+    spec.file("/f", Content::Bytes(Vec::new()));
+    spec.directory("/f/below");
+    RawHelper::build(fixture, &spec).assert_declined();
+    Outcome::Passed
+}
+
+fn steps_are_taken_in_order(fixture: &Fixture) -> Outcome {
+    let mut spec = Spec::shell("ls /a; ls /b");
+    spec.file("/a/below", Content::Bytes(Vec::new()));
+    spec.tmpfs("/a");
+    spec.tmpfs("/b");
+    spec.file("/b/above", Content::Bytes(Vec::new()));
+    shows(fixture, &spec, "above\n");
+    Outcome::Passed
+}
+
+fn thousands_of_binds_are_built(fixture: &Fixture) -> Outcome {
+    const MANY: usize = 3000;
+    let mut spec = Spec::shell("ls /m | wc -l; exit 0");
+    for number in 0..MANY {
+        spec.bind("/etc/passwd", &format!("/m/{number}"), Access::ReadOnly);
+    }
+    let soft = nix::sys::resource::getrlimit(nix::sys::resource::Resource::RLIMIT_NOFILE);
+    let (_, hard) = soft.expect("a limit");
+    if hard < 4096 {
+        return Outcome::Skipped(format!("only {hard} descriptors may be open"));
+    }
+    let wide = nix::sys::resource::Resource::RLIMIT_NOFILE;
+    let launch = harness::raw::helper(fixture).limit(wide, hard, hard);
+    let mut raw = RawHelper::start(launch);
+    raw.send(&spec);
+    let verdict = raw.conclude();
+    verdict.assert_exit(0);
+    assert_eq!(verdict.output.text(), format!("{MANY}\n"));
+    Outcome::Passed
+}
