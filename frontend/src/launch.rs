@@ -441,6 +441,9 @@ impl<'a> Launch<'a> {
         let how = match waitpid(self.helper.pid, None) {
             Ok(WaitStatus::Exited(_, 2)) => String::from("did not find its socket"),
             Ok(WaitStatus::Exited(_, 3)) => String::from("ran out of memory (see `ulimit -v`)"),
+            Ok(WaitStatus::Signaled(_, Signal::SIGALRM, _)) => String::from(
+                "gave up after 30 seconds: a file system that is shared does not answer",
+            ),
             Ok(WaitStatus::Exited(_, code)) => format!("ended with status {code}"),
             Ok(WaitStatus::Signaled(_, signal, _)) => format!("was killed by {signal}"),
             _ => String::from("closed the connection"),

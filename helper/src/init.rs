@@ -37,9 +37,6 @@ pub(crate) struct Seat {
     pub(crate) descriptors: Descriptors,
 }
 
-/// How long building may take, in seconds. It takes milliseconds unless a file system hangs.
-const PATIENCE: u32 = 30;
-
 /// The stages in init, in order.
 pub(crate) fn begin(inside: Inside, channel: OwnedFd) -> ! {
     // Whatever the request says: an unfinished sandbox ends with those who asked for it (I13).
@@ -47,8 +44,6 @@ pub(crate) fn begin(inside: Inside, channel: OwnedFd) -> ! {
         let failure = failed(Stage::Build, Call::Prctl, Object::None)(errno);
         give_up(channel.as_fd(), &failure);
     }
-    // A file system that does not answer holds up nobody for good (T77).
-    signal::alarm(PATIENCE);
     let seat = inside.build_root().and_then(|built| built.relinquish(&channel));
     match seat {
         Ok(seat) => seat.supervise(&channel),
@@ -61,7 +56,6 @@ impl Seat {
     fn supervise(self, channel: &OwnedFd) -> ! {
         let together = self.request.get().supervision.end_with_payload;
         let filters = payload::filters(&self.request);
-        signal::alarm(0);
         if self.request.get().supervision.init == Init::Payload {
             payload::run(self, channel, None);
         }

@@ -17,6 +17,7 @@ mod init;
 mod lockdown;
 mod monitor;
 mod namespaces;
+mod patience;
 mod payload;
 mod procfs;
 mod relinquish;

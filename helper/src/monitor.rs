@@ -6,7 +6,7 @@ use std::mem::MaybeUninit;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
 use rustix::cmsg_space;
-use rustix::event::{PollFd, PollFlags};
+use rustix::event::{PollFd, PollFlags, Timespec};
 use rustix::io::Errno;
 use rustix::net::{RecvAncillaryBuffer, RecvAncillaryMessage, RecvFlags};
 use rustix::process::{Pid, PidfdFlags, Signal, WaitOptions};
@@ -17,6 +17,7 @@ use stockade_protocol::{Checked, Event, codec, limits};
 use crate::Status;
 use crate::fault::{failed, unheard};
 use crate::init::exit_of;
+use crate::patience::{Deadline, First, wait_for};
 use crate::procfs::Procfs;
 use crate::report::Report;
 use crate::sys::{fd, signal};
@@ -24,6 +25,7 @@ use crate::sys::{fd, signal};
 /// A sandbox whose first process runs, and a process without any privilege.
 pub(crate) struct Ready {
     init: Pid,
+    parent: Option<Pid>,
     channel: OwnedFd,
     procfs: Procfs,
     made: Vec<Namespace>,
@@ -42,6 +44,7 @@ struct Message {
 impl Ready {
     pub(crate) fn new(
         init: Pid,
+        parent: Option<Pid>,
         channel: OwnedFd,
         procfs: Procfs,
         made: Vec<Namespace>,
@@ -50,6 +53,7 @@ impl Ready {
         let supervision = &request.get().supervision;
         Self {
             init,
+            parent,
             channel,
             procfs,
             made,
@@ -71,14 +75,26 @@ impl Ready {
 
     fn pass_on(&self, report: &mut Report) -> Status {
         let (mut running, mut stopped) = (false, false);
+        // This process has no privilege and may wait; what it waits for may not.
+        signal::alarm(0);
+        let deadline = Deadline::new();
         loop {
-            if self.end_with_caller && wait_for(self.channel.as_fd(), report.socket().as_fd()) {
-                return self.end();
+            // Until there is a payload, the sandbox ends with those who asked for it in any case.
+            let late = if running { None } else { Some(deadline) };
+            if self.end_with_caller || !running {
+                match wait_for(self.channel.as_fd(), report.socket().as_fd(), late) {
+                    First::Message => {}
+                    First::CallerGone => return self.end(),
+                    First::Late => {
+                        self.end();
+                        return self.unfinished(report, Errno::TIMEDOUT);
+                    }
+                }
             }
             let Message { event, sender, pidfd } = match self.receive() {
                 Ok(Some(message)) => message,
                 Ok(None) if running => return self.lost(report),
-                Ok(None) => return self.unfinished(report),
+                Ok(None) => return self.unfinished(report, Errno::CANCELED),
                 Err(_) => return self.end(),
             };
             let (event, last) = match event {
@@ -109,7 +125,7 @@ impl Ready {
             match last {
                 Some(status) => {
                     if stopped {
-                        wake_caller();
+                        self.wake_caller(report.socket().as_fd());
                     }
                     // Others may live on below init. What ends with the caller ends with us.
                     if self.end_with_caller && !self.end_with_payload && self.wait_for_init(report)
@@ -196,13 +212,9 @@ impl Ready {
         Status::Done
     }
 
-    /// Init ended before there was a payload: killed, or by its own alarm.
-    fn unfinished(&self, report: &mut Report) -> Status {
-        let alarm = u8::try_from(libc::SIGALRM).map(Exit::Signal);
-        let errno = match rustix::process::waitpid(Some(self.init), WaitOptions::empty()) {
-            Ok(Some((_, status))) if Ok(exit_of(status)) == alarm => Errno::TIMEDOUT,
-            Ok(_) | Err(_) => Errno::CANCELED,
-        };
+    /// Init ended before there was a payload.
+    fn unfinished(&self, report: &mut Report, errno: Errno) -> Status {
+        unheard(rustix::process::waitpid(Some(self.init), WaitOptions::empty()));
         let failure = failed(Stage::Build, Call::Wait, Object::None)(errno);
         unheard(report.send(&Event::Failed(failure), None));
         Status::Failed
@@ -214,7 +226,7 @@ impl Ready {
         let Ok(pidfd) = rustix::process::pidfd_open(self.init, PidfdFlags::empty()) else {
             return true;
         };
-        wait_for(pidfd.as_fd(), report.socket().as_fd())
+        wait_for(pidfd.as_fd(), report.socket().as_fd(), None) == First::CallerGone
     }
 
     /// The caller has gone, and takes the sandbox along.
@@ -225,33 +237,30 @@ impl Ready {
         Status::Failed
     }
 
+    /// Continues the caller, which may have stopped itself with its payload and would not hear of the
+    /// end. More than once, because it may be about to stop just now; until it hangs up, or for two
+    /// seconds.
+    fn wake_caller(&self, caller: BorrowedFd<'_>) {
+        const PAUSE: Timespec = Timespec { tv_sec: 0, tv_nsec: 50_000_000 };
+        for _ in 0..40 {
+            let Some(parent) = self.parent.filter(|_| rustix::process::getppid() == self.parent)
+            else {
+                return;
+            };
+            unheard(rustix::process::kill_process(parent, Signal::CONT));
+            let mut fds = [PollFd::from_borrowed_fd(caller, PollFlags::empty())];
+            match rustix::event::poll(&mut fds, Some(&PAUSE)) {
+                Ok(0) | Err(Errno::INTR) => {}
+                Ok(_) | Err(_) => return,
+            }
+        }
+    }
+
     /// Waits until init, and with it everything in its pid namespace, is gone (I13): when the
     /// frontend hears of the end, nothing is left.
     fn linger(&self) {
         if self.end_with_payload {
             unheard(rustix::process::waitpid(Some(self.init), WaitOptions::empty()));
         }
-    }
-}
-
-/// Waits until there is something to read, or the caller has gone. True if it was the caller.
-fn wait_for(what: BorrowedFd<'_>, caller: BorrowedFd<'_>) -> bool {
-    loop {
-        let mut fds = [
-            PollFd::from_borrowed_fd(what, PollFlags::IN),
-            PollFd::from_borrowed_fd(caller, PollFlags::empty()),
-        ];
-        match rustix::event::poll(&mut fds, None) {
-            Ok(_) => return fds.iter().skip(1).any(|fd| !fd.revents().is_empty()),
-            Err(Errno::INTR) => {}
-            Err(_) => return true,
-        }
-    }
-}
-
-/// Continues the caller, which may have stopped itself with its payload and would not hear of the end.
-fn wake_caller() {
-    if let Some(parent) = rustix::process::getppid() {
-        unheard(rustix::process::kill_process(parent, Signal::CONT));
     }
 }

@@ -14,8 +14,10 @@ use crate::caps::Caps;
 use crate::descriptors::Descriptors;
 use crate::fault::{Problem, failed};
 use crate::lockdown::{Entry, Identity};
+use crate::patience;
 use crate::report::Report;
 use crate::sys::message::receive_descriptors;
+use crate::sys::signal;
 
 /// A checked request with its descriptors.
 pub(crate) struct Asked {
@@ -36,6 +38,9 @@ impl Entry {
 
         let keep = needed(mode, &request);
         caps.limit(keep).map_err(failed(Stage::Receive, Call::Capset, Object::None))?;
+        // A file system that does not answer holds up nobody for good (T77). Init, which signals of its
+        // own do not end where it is pid 1, has the monitor for that.
+        signal::alarm(patience::SECONDS);
         report.note(&Event::Ready { mode });
         Ok(Asked { mode, identity, caps, request, descriptors })
     }

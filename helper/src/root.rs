@@ -144,6 +144,8 @@ pub(crate) struct Root<'a> {
 struct Neighbourhood {
     path: Vec<u8>,
     directory: OwnedFd,
+    /// Whether it is on a tmpfs: there a look-up of an entry asks nobody.
+    quick: bool,
 }
 
 /// Where a mount goes.
@@ -310,7 +312,7 @@ impl<'a> Root<'a> {
     ) -> Result<Target, Failure> {
         let opening = failed(Stage::Build, Call::Open, object);
         let mismatch = because(Stage::Build, Call::Open, object, Hint::DestinationKind);
-        if let Some((parent, name)) = self.parent(destination, object)? {
+        if let Some((parent, name, quick)) = self.parent(destination, object)? {
             let made = match kind {
                 SourceKind::Directory => rustix::fs::mkdirat(parent, &name, bits(mode)),
                 SourceKind::File => {
@@ -319,7 +321,10 @@ impl<'a> Root<'a> {
                 }
             };
             match (made, kind) {
-                (Ok(()), SourceKind::Directory) => return Ok(Target::Made(name)),
+                (Ok(()), SourceKind::Directory) if quick => return Ok(Target::Made(name)),
+                (Ok(()), SourceKind::Directory) => {
+                    return child(parent, &name).map(Target::Present).map_err(opening);
+                }
                 (Ok(()), SourceKind::File) => {
                     return child(parent, &name).map(Target::Present).map_err(opening);
                 }
@@ -347,13 +352,13 @@ impl<'a> Root<'a> {
         }
     }
 
-    /// The directory that a destination lies in, made with its parents where they are missing, and
-    /// the last component; none for the root itself.
+    /// The directory that a destination lies in, made with its parents where they are missing, the
+    /// last component, and whether looking that up is quick; none for the root itself.
     fn parent(
         &mut self,
         destination: &Destination,
         object: Object,
-    ) -> Result<Option<(BorrowedFd<'_>, CString)>, Failure> {
+    ) -> Result<Option<(BorrowedFd<'_>, CString, bool)>, Failure> {
         let opening = failed(Stage::Build, Call::Open, object);
         let names: Vec<&[u8]> = destination.path.components().collect();
         let Some((last, above)) = names.split_last() else { return Ok(None) };
@@ -362,12 +367,18 @@ impl<'a> Root<'a> {
             Some(near) => near,
             None => {
                 let directory = self.directory(above, destination.parents, object)?;
-                Neighbourhood { path, directory }
+                let statfs = rustix::fs::fstatfs(&directory).map_err(failed(
+                    Stage::Build,
+                    Call::Statfs,
+                    object,
+                ))?;
+                let quick = statfs.f_type == TMPFS_MAGIC;
+                Neighbourhood { path, directory, quick }
             }
         };
         let name = CString::new(*last).map_err(|_| opening(Errno::INVAL))?;
         let near = self.neighbourhood.insert(near);
-        Ok(Some((near.directory.as_fd(), name)))
+        Ok(Some((near.directory.as_fd(), name, near.quick)))
     }
 
     /// Opens a directory, made with its parents where they are missing.
@@ -409,7 +420,7 @@ impl<'a> Root<'a> {
         object: Object,
     ) -> Result<(), Failure> {
         let fail = |call| failed(Stage::Build, call, object);
-        let Some((parent, name)) = self.parent(destination, object)? else {
+        let Some((parent, name, _)) = self.parent(destination, object)? else {
             return Err(fail(Call::Open)(Errno::ISDIR));
         };
         let flags = OFlags::WRONLY
@@ -444,7 +455,7 @@ impl<'a> Root<'a> {
         target: &SymlinkTarget,
         object: Object,
     ) -> Result<(), Failure> {
-        let Some((parent, name)) = self.parent(destination, object)? else {
+        let Some((parent, name, _)) = self.parent(destination, object)? else {
             return Err(failed(Stage::Build, Call::Symlink, object)(Errno::EXIST));
         };
         match rustix::fs::symlinkat(target.as_c_str(), parent, &name) {
@@ -514,6 +525,9 @@ fn is_directory(fd: BorrowedFd<'_>, object: Object) -> Result<bool, Failure> {
 /// How directories and mount points are opened: for their place only, which takes no more than
 /// search permission on what is above (T03).
 const PATH: OFlags = OFlags::PATH.union(OFlags::CLOEXEC);
+
+/// `TMPFS_MAGIC` of `linux/magic.h`.
+const TMPFS_MAGIC: i64 = 0x0102_1994;
 
 /// File systems whose regular files are not files: `linux/magic.h`, procfs, sysfs, cgroup, cgroup2,
 /// debugfs, tracefs, securityfs, bpf, configfs, selinuxfs, efivarfs.

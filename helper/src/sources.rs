@@ -161,8 +161,8 @@ fn directory_path(asked: &Operation, fd: BorrowedFd<'_>) -> Option<CString> {
 /// Refuses objects that the kernel would clone but that are nobody's files (T39, T40), and gives
 /// the kernel's path of the others.
 ///
-/// No call here waits for the server of a network or FUSE file system where the helper is setuid
-/// root: the kernel does not ask it on behalf of a process with a foreign saved uid (T77).
+/// A call here may wait for the server of a network or FUSE file system, as the caller itself would;
+/// no longer than `patience` (T77).
 fn inspect(procfs: &Procfs, fd: BorrowedFd<'_>, object: Object) -> Result<CString, Failure> {
     let refuse = |call, hint, errno: Errno| because(Stage::Clone, call, object, hint)(errno);
     let mut buffer = [0; SOURCE_PATH];

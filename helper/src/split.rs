@@ -3,7 +3,7 @@
 //! inside it: a new procfs shows the pid namespace of the process that mounts it. The parent gives
 //! up everything at once and becomes the monitor.
 
-use std::os::fd::OwnedFd;
+use std::os::fd::{AsFd, OwnedFd};
 
 use rustix::io::Errno;
 use rustix::net::{AddressFamily, SocketFlags, SocketType, sockopt};
@@ -19,6 +19,7 @@ use crate::idmap::IdMap;
 use crate::init;
 use crate::monitor::Ready;
 use crate::namespaces::{InitNamespace, Inside};
+use crate::patience::{Deadline, First, wait_for};
 use crate::procfs::Procfs;
 use crate::relinquish::{become_caller, become_root, follow_parent};
 use crate::report::Report;
@@ -56,7 +57,7 @@ impl Inside {
         if let (InitNamespace::New(map), Mode::Root | Mode::SetuidRoot) = (init_namespace, mode) {
             // The one thing that still takes privilege here, and only when init says so: one byte, the
             // same action always (I9). Init is our own child and holds no foreign code.
-            if wait_for_namespace(&ours).map_err(fail(Call::Read))? {
+            if wait_for_namespace(&ours, report.socket()).map_err(fail(Call::Read))? {
                 write_map(mode, &mut caps, map, child, &procfs)?;
                 rustix::io::write(&ours, &[0]).map_err(fail(Call::Write))?;
             }
@@ -74,7 +75,7 @@ impl Inside {
         if follow && rustix::process::getppid() != identity.parent {
             exit(Status::Failed);
         }
-        Ok(Ready::new(child, ours, procfs, made, request))
+        Ok(Ready::new(child, identity.parent, ours, procfs, made, request))
     }
 }
 
@@ -89,7 +90,14 @@ fn channel() -> Result<(OwnedFd, OwnedFd), Errno> {
 
 /// Waits until init is in its user namespace. False if it failed before; its message is left in the
 /// channel for the monitor to pass on.
-fn wait_for_namespace(channel: &OwnedFd) -> Result<bool, Errno> {
+///
+/// The caller may have gone, or a file system hang, meanwhile: then this ends, and init with it.
+fn wait_for_namespace(channel: &OwnedFd, caller: &OwnedFd) -> Result<bool, Errno> {
+    match wait_for(channel.as_fd(), caller.as_fd(), Some(Deadline::new())) {
+        First::Message => {}
+        First::CallerGone => exit(Status::Failed),
+        First::Late => return Err(Errno::TIMEDOUT),
+    }
     let peek = rustix::net::RecvFlags::PEEK;
     loop {
         match rustix::net::recv(channel, &mut [0_u8; 2], peek) {

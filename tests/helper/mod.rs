@@ -6,10 +6,19 @@ mod caller;
 mod faults;
 mod namespaces;
 mod operations;
+mod patience;
 mod payload;
 
 use harness::Case;
 
 pub(crate) fn cases() -> Vec<Case> {
-    [operations::CASES, namespaces::CASES, payload::CASES, caller::CASES, faults::CASES].concat()
+    [
+        operations::CASES,
+        namespaces::CASES,
+        payload::CASES,
+        caller::CASES,
+        faults::CASES,
+        patience::CASES,
+    ]
+    .concat()
 }
