@@ -56,7 +56,9 @@ fn t77_an_unfinished_sandbox_ends_with_its_caller(fixture: &Fixture) -> Outcome 
         // Ours to reap, some of them: dead is enough.
         let alive = || {
             let all = watch::processes_of(fixture.user.uid);
-            all.into_iter().filter(|seen| seen.state != 'Z').collect::<Vec<_>>()
+            all.into_iter()
+                .filter(|seen| seen.name == "stockade-helper" && seen.state != 'Z')
+                .collect::<Vec<_>>()
         };
         let gone =
             harness::process::eventually(watch::gone_after(), || alive().is_empty().then_some(()));
