@@ -214,7 +214,8 @@ impl Ready {
 
     /// Init ended before there was a payload.
     fn unfinished(&self, report: &mut Report, errno: Errno) -> Status {
-        unheard(rustix::process::waitpid(Some(self.init), WaitOptions::empty()));
+        // Not waited for: what hangs in a file system may not even heed SIGKILL.
+        unheard(rustix::process::waitpid(Some(self.init), WaitOptions::NOHANG));
         let failure = failed(Stage::Build, Call::Wait, Object::None)(errno);
         unheard(report.send(&Event::Failed(failure), None));
         Status::Failed
