@@ -121,6 +121,9 @@ pub enum LaunchError {
         /// What exit status to give.
         code: u8,
     },
+    /// The parent that the sandbox was to end with has ended.
+    #[error("the program that started this one has ended, and nothing is to run without it")]
+    Orphaned,
     /// The helper ended without a word.
     #[error("cannot say what happened: the helper {how}\nnothing of the sandbox is left")]
     Silent {
@@ -145,6 +148,7 @@ impl LaunchError {
             | Self::Connection(_)
             | Self::Wire(_)
             | Self::Version { .. }
+            | Self::Orphaned
             | Self::Silent { .. } => FAILED,
         }
     }
@@ -167,6 +171,8 @@ pub const NOT_FOUND: u8 = 127;
 pub struct Helper {
     path: PathBuf,
     pid: Pid,
+    /// Who started this process.
+    parent: Option<rustix::process::Pid>,
     events: Events,
     signals: SignalFd,
     terminal: Option<Terminal>,
@@ -181,6 +187,7 @@ impl Helper {
         let connection = |errno: nix::errno::Errno| {
             LaunchError::Connection(Errno::from_raw_os_error(errno as i32))
         };
+        let parent = rustix::process::getppid();
         let path = helper_path::find()?;
         // Blocked before there is a helper, so that none is lost; the helper unblocks its own.
         let mut mask: SigSet = PASSED_ON.into_iter().collect();
@@ -196,7 +203,7 @@ impl Helper {
             .map_err(LaunchError::Connection)?;
         let pid = spawn(&path, &theirs, &before)?;
         let events = Events::new(ours);
-        Ok(Self { path, pid, events, signals, terminal: Terminal::find() })
+        Ok(Self { path, pid, parent, events, signals, terminal: Terminal::find() })
     }
 
     /// Runs a sandbox to its end.
@@ -258,6 +265,10 @@ impl<'a> Launch<'a> {
             let signal = rustix::process::Signal::KILL;
             rustix::process::set_parent_process_death_signal(Some(signal))
                 .map_err(LaunchError::Connection)?;
+            // The signal is sent for an end that is still to come, prctl(2).
+            if rustix::process::getppid() != helper.parent {
+                return Err(LaunchError::Orphaned);
+            }
         }
         let mut handed_over = false;
         match &mut sandbox.request.payload.group {

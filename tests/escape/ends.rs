@@ -58,7 +58,7 @@ fn t24_killed_at_a_random_moment_nothing_is_left(fixture: &Fixture) -> Outcome {
     for round in 0..kills / slowness() {
         let running =
             exec(fixture).env("XDG_RUNTIME_DIR", &runtime).args(["--", "sleep", "30"]).start();
-        std::thread::sleep(Duration::from_micros(dice.roll() % 20_000));
+        std::thread::sleep(Duration::from_micros(dice.roll() % 20_000) * slowness());
         let seen = processes(fixture);
         let Some(victim) = seen.get(dice.below(seen.len())) else {
             panic!("round {round}: nothing runs");
@@ -97,7 +97,7 @@ fn t35_killed_frontends_take_their_sandbox_along(fixture: &Fixture) -> Outcome {
         let begun =
             || processes(fixture).iter().any(|seen| seen.name == "stockade-helper").then_some(());
         assert!(eventually(patience(), begun).is_some(), "round {round}: no helper");
-        std::thread::sleep(Duration::from_micros(dice.roll() % 10_000));
+        std::thread::sleep(Duration::from_micros(dice.roll() % 10_000) * slowness());
         running.process.signal(nix::sys::signal::Signal::SIGKILL);
         let left = watch::wait_until_gone(|| processes(fixture));
         assert!(left.is_empty(), "round {round}: {left:?}");
