@@ -9,6 +9,7 @@ mod kept_home;
 mod mistakes;
 mod network;
 mod no_user_namespaces;
+mod old_kernel;
 mod permissions;
 mod signals;
 mod spec;
@@ -36,6 +37,7 @@ pub(crate) fn cases() -> Vec<Case> {
         mistakes::CASES,
         wrong_helper::CASES,
         no_user_namespaces::CASES,
+        old_kernel::CASES,
     ];
     parts.concat()
 }

@@ -66,6 +66,7 @@ fn holds(condition: &str) -> Option<bool> {
                 || switch("/proc/sys/user/max_user_namespaces").trim() == "0"
                 || switch("/proc/sys/kernel/apparmor_restrict_unprivileged_userns").trim() == "1"
         }
+        "mount-setattr" => kernel().is_some_and(|version| version >= (5, 12)),
         "no-landlock-tcp" => landlock_abi() < 4,
         "no-landlock-scopes" => landlock_abi() < 6,
         "no-bash" => !Path::new("/bin/bash").exists(),
@@ -82,6 +83,14 @@ fn holds(condition: &str) -> Option<bool> {
             .is_err(),
         _ => return None,
     })
+}
+
+/// The first two numbers of the kernel's release.
+#[must_use]
+pub fn kernel() -> Option<(u32, u32)> {
+    let release = std::fs::read_to_string("/proc/sys/kernel/osrelease").ok()?;
+    let mut numbers = release.split(|c: char| !c.is_ascii_digit());
+    Some((numbers.next()?.parse().ok()?, numbers.next()?.parse().ok()?))
 }
 
 /// The newest Landlock ABI of the kernel, 0 without Landlock.
