@@ -2,7 +2,9 @@
 //! Capabilities: the effective set is empty except inside [`Caps::with`] (I3).
 
 use rustix::io::Errno;
-use rustix::thread::{CapabilitySet, CapabilitySets, UnshareFlags};
+use rustix::process::DumpableBehavior;
+pub(crate) use rustix::thread::CapabilitySet as Cap;
+use rustix::thread::{CapabilitySets, UnshareFlags};
 
 use crate::Status;
 use crate::sys::process::unshare;
@@ -11,19 +13,19 @@ use crate::sys::start::exit;
 /// The capabilities this process may still raise. They only get fewer.
 #[derive(Debug)]
 pub(crate) struct Caps {
-    permitted: CapabilitySet,
+    permitted: Cap,
 }
 
 impl Caps {
     /// Takes stock of what the exec gave this process, keeping `wanted` of it.
-    pub(crate) fn keep(wanted: CapabilitySet) -> Result<Self, Errno> {
+    pub(crate) fn keep(wanted: Cap) -> Result<Self, Errno> {
         let permitted = rustix::thread::capabilities(None)?.permitted.intersection(wanted);
-        set(CapabilitySet::empty(), permitted)?;
+        set(Cap::empty(), permitted)?;
         Ok(Self { permitted })
     }
 
     /// Whether this can be raised.
-    pub(crate) fn has(&self, capability: CapabilitySet) -> bool {
+    pub(crate) fn has(&self, capability: Cap) -> bool {
         self.permitted.contains(capability)
     }
 
@@ -32,13 +34,13 @@ impl Caps {
     /// A capability that is not there is not an error here: the call then fails by itself.
     pub(crate) fn with<T>(
         &self,
-        capability: CapabilitySet,
+        capability: Cap,
         call: impl FnOnce() -> Result<T, Errno>,
     ) -> Result<T, Errno> {
         set(self.permitted.intersection(capability), self.permitted)?;
         let result = call();
         // I3: effective set is empty again here, or this process does not go on.
-        if set(CapabilitySet::empty(), self.permitted).is_err() {
+        if set(Cap::empty(), self.permitted).is_err() {
             exit(Status::Defect);
         }
         result
@@ -46,17 +48,13 @@ impl Caps {
 
     /// Moves this process into a new user namespace and keeps `wanted` of the rights in it. `raised`
     /// is what the call may take.
-    pub(crate) fn unshare_user(
-        &self,
-        raised: CapabilitySet,
-        wanted: CapabilitySet,
-    ) -> Result<Self, Errno> {
+    pub(crate) fn unshare_user(&self, raised: Cap, wanted: Cap) -> Result<Self, Errno> {
         set(self.permitted.intersection(raised), self.permitted)?;
         match unshare(UnshareFlags::NEWUSER) {
             // The kernel raised everything there is in the new namespace; that is lowered at once.
             Ok(()) => Self::keep(wanted),
             Err(errno) => {
-                if set(CapabilitySet::empty(), self.permitted).is_err() {
+                if set(Cap::empty(), self.permitted).is_err() {
                     exit(Status::Defect);
                 }
                 Err(errno)
@@ -65,19 +63,19 @@ impl Caps {
     }
 
     /// Gives up all but `wanted`.
-    pub(crate) fn limit(&mut self, wanted: CapabilitySet) -> Result<(), Errno> {
+    pub(crate) fn limit(&mut self, wanted: Cap) -> Result<(), Errno> {
         self.permitted = self.permitted.intersection(wanted);
-        set(CapabilitySet::empty(), self.permitted)
+        set(Cap::empty(), self.permitted)
     }
 
     /// Empties the bounding set but for `except`, where `CAP_SETPCAP` is there to do so.
-    pub(crate) fn empty_bounding_set(&self, except: CapabilitySet) -> Result<(), Errno> {
-        if !self.has(CapabilitySet::SETPCAP) {
+    pub(crate) fn empty_bounding_set(&self, except: Cap) -> Result<(), Errno> {
+        if !self.has(Cap::SETPCAP) {
             return Ok(());
         }
-        self.with(CapabilitySet::SETPCAP, || {
+        self.with(Cap::SETPCAP, || {
             for capability in (0..u64::BITS).filter_map(|bit| 1_u64.checked_shl(bit)) {
-                let capability = CapabilitySet::from_bits_retain(capability);
+                let capability = Cap::from_bits_retain(capability);
                 if except.contains(capability) {
                     continue;
                 }
@@ -94,7 +92,7 @@ impl Caps {
 
     /// Gives up everything and makes sure of it.
     pub(crate) fn give_up(self) -> Result<(), Errno> {
-        set(CapabilitySet::empty(), CapabilitySet::empty())?;
+        set(Cap::empty(), Cap::empty())?;
         let left = rustix::thread::capabilities(None)?;
         if left.permitted.is_empty() && left.effective.is_empty() && left.inheritable.is_empty() {
             Ok(())
@@ -104,7 +102,7 @@ impl Caps {
     }
 
     /// Puts exactly `wanted` into all sets, for a payload that may have them.
-    pub(crate) fn hand_over(mut self, wanted: CapabilitySet) -> Result<(), Errno> {
+    pub(crate) fn hand_over(mut self, wanted: Cap) -> Result<(), Errno> {
         if wanted.is_empty() {
             return self.give_up();
         }
@@ -115,7 +113,7 @@ impl Caps {
             CapabilitySets { effective: held, permitted: held, inheritable: held },
         )?;
         for bit in (0..u64::BITS).filter_map(|bit| 1_u64.checked_shl(bit)) {
-            let one = CapabilitySet::from_bits_retain(bit);
+            let one = Cap::from_bits_retain(bit);
             if held.contains(one) {
                 rustix::thread::configure_capability_in_ambient_set(one, true)?;
             }
@@ -124,8 +122,14 @@ impl Caps {
     }
 }
 
+/// Keeps other processes of the caller's from tracing this one, and from its files in `/proc`. Every
+/// change of credentials undoes it, prctl(2) (T28).
+pub(crate) fn hide() -> Result<(), Errno> {
+    rustix::process::set_dumpable_behavior(DumpableBehavior::NotDumpable)
+}
+
 /// `capset(2)`. An empty inheritable set also empties the ambient one.
-fn set(effective: CapabilitySet, permitted: CapabilitySet) -> Result<(), Errno> {
-    let inheritable = CapabilitySet::empty();
+fn set(effective: Cap, permitted: Cap) -> Result<(), Errno> {
+    let inheritable = Cap::empty();
     rustix::thread::set_capabilities(None, CapabilitySets { effective, permitted, inheritable })
 }

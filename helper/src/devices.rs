@@ -5,36 +5,29 @@
 //! after a look at what they really are (T52).
 
 use std::ffi::CStr;
-use std::os::fd::{AsFd, OwnedFd};
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
 use rustix::fs::{CWD, FileType, Mode as Bits, OFlags};
 use rustix::io::Errno;
-use rustix::thread::CapabilitySet;
 use stockade_protocol::event::{Call, Failure, Hint, Object, Stage};
 
-use crate::caps::Caps;
+use crate::caps::{Cap, Caps};
+use crate::destination::child;
 use crate::fault::{because, failed};
 use crate::filesystems::{Kind, attributes};
-use crate::root::{attach, bits, child};
+use crate::root::{attach, bits};
 use crate::sources::clone_tree;
 use crate::sys::mount::Propagation;
 
-/// A character device that every program may expect: host path, name, major, minor number
-/// (devices.txt of the kernel).
-struct Node {
-    host: &'static CStr,
-    name: &'static CStr,
-    major: u32,
-    minor: u32,
-}
-
-const NODES: [Node; 6] = [
-    Node { host: c"/dev/null", name: c"null", major: 1, minor: 3 },
-    Node { host: c"/dev/zero", name: c"zero", major: 1, minor: 5 },
-    Node { host: c"/dev/full", name: c"full", major: 1, minor: 7 },
-    Node { host: c"/dev/random", name: c"random", major: 1, minor: 8 },
-    Node { host: c"/dev/urandom", name: c"urandom", major: 1, minor: 9 },
-    Node { host: c"/dev/tty", name: c"tty", major: 5, minor: 0 },
+/// The character devices that every program may expect: name, major and minor number (devices.txt of
+/// the kernel).
+const NODES: [(&CStr, u32, u32); 6] = [
+    (c"null", 1, 3),
+    (c"zero", 1, 5),
+    (c"full", 1, 7),
+    (c"random", 1, 8),
+    (c"urandom", 1, 9),
+    (c"tty", 5, 0),
 ];
 
 const LINKS: [(&CStr, &CStr); 6] = [
@@ -71,16 +64,13 @@ impl Parts {
         console: Option<OwnedFd>,
         object: Object,
     ) -> Result<Self, Failure> {
-        let nodes = match nodes {
-            Nodes::Make => Vec::new(),
-            Nodes::Bind => NODES
-                .iter()
-                .map(|node| host_node(caps, node, object))
-                .collect::<Result<Vec<_>, _>>()?,
+        let nodes: Result<Vec<_>, _> = match nodes {
+            Nodes::Make => Ok(Vec::new()),
+            Nodes::Bind => NODES.iter().map(|node| host_node(caps, *node, object)).collect(),
         };
         let tmpfs = Kind::Devices.make(caps, object)?;
         let devpts = Kind::Devpts.make(caps, object)?;
-        Ok(Self { tmpfs, devpts, console, nodes })
+        Ok(Self { tmpfs, devpts, console, nodes: nodes? })
     }
 
     /// The tmpfs, to be attached before [`Self::fill`].
@@ -93,18 +83,14 @@ impl Parts {
     pub(crate) fn fill(self, caps: &Caps, object: Object) -> Result<(), Failure> {
         let fail = |call| failed(Stage::Build, call, object);
         let dev = &self.tmpfs;
-        for (index, node) in NODES.iter().enumerate() {
-            match self.nodes.get(index) {
-                Some(clone) => self.put(caps, clone, node.name, object)?,
-                None => {
-                    let number = rustix::fs::makedev(node.major, node.minor);
-                    let kind = FileType::CharacterDevice;
-                    caps.with(CapabilitySet::MKNOD, || {
-                        rustix::fs::mknodat(dev, node.name, kind, bits(0o666), number)
-                    })
-                    .map_err(fail(Call::Mknod))?;
-                }
+        for (index, (name, major, minor)) in NODES.into_iter().enumerate() {
+            if let Some(clone) = self.nodes.get(index) {
+                self.put(caps, clone, name, object)?;
+                continue;
             }
+            let (kind, number) = (FileType::CharacterDevice, rustix::fs::makedev(major, minor));
+            let make = || rustix::fs::mknodat(dev, name, kind, bits(0o666), number);
+            caps.with(Cap::MKNOD, make).map_err(fail(Call::Mknod))?;
         }
         for (name, target) in LINKS {
             rustix::fs::symlinkat(target, dev, name).map_err(fail(Call::Symlink))?;
@@ -137,13 +123,21 @@ impl Parts {
 }
 
 /// A clone of a node of the host's, found by a literal and checked to be that device (T52).
-fn host_node(caps: &Caps, node: &Node, object: Object) -> Result<OwnedFd, Failure> {
+fn host_node(
+    caps: &Caps,
+    (name, major, minor): (&CStr, u32, u32),
+    object: Object,
+) -> Result<OwnedFd, Failure> {
     let fail = |call| failed(Stage::Build, call, object);
-    let flags = OFlags::PATH | OFlags::NOFOLLOW | OFlags::CLOEXEC;
-    let fd = rustix::fs::openat(CWD, node.host, flags, Bits::empty()).map_err(fail(Call::Open))?;
+    let open = |directory: BorrowedFd<'_>, path: &CStr, flags| {
+        let flags = OFlags::PATH | OFlags::NOFOLLOW | OFlags::CLOEXEC | flags;
+        rustix::fs::openat(directory, path, flags, Bits::empty()).map_err(fail(Call::Open))
+    };
+    let host = open(CWD, c"/dev", OFlags::DIRECTORY)?;
+    let fd = open(host.as_fd(), name, OFlags::empty())?;
     let stat = rustix::fs::fstat(&fd).map_err(fail(Call::Stat))?;
     let device = FileType::from_raw_mode(stat.st_mode) == FileType::CharacterDevice;
-    if !device || stat.st_rdev != rustix::fs::makedev(node.major, node.minor) {
+    if !device || stat.st_rdev != rustix::fs::makedev(major, minor) {
         let other = Hint::NotTheDevice;
         return Err(because(Stage::Build, Call::Stat, object, other)(Errno::NODEV));
     }

@@ -8,10 +8,9 @@ use std::os::fd::OwnedFd;
 
 use rustix::io::Errno;
 use rustix::mount::{FsMountFlags, FsOpenFlags, MountAttrFlags};
-use rustix::thread::CapabilitySet;
 use stockade_protocol::event::{Call, Failure, Object, Stage};
 
-use crate::caps::Caps;
+use crate::caps::{Cap, Caps};
 use crate::fault::failed;
 
 /// Mount attributes, as `mount_setattr(2)` takes them.
@@ -83,7 +82,7 @@ impl Kind {
     /// is mounted in this mount namespace, so this comes before the old root goes.
     pub(crate) fn make(self, caps: &Caps, object: Object) -> Result<OwnedFd, Failure> {
         let fail = |call| failed(Stage::Build, call, object);
-        let raised = CapabilitySet::SYS_ADMIN;
+        let raised = Cap::SYS_ADMIN;
         let context = caps
             .with(raised, || rustix::mount::fsopen(self.name(), FsOpenFlags::FSOPEN_CLOEXEC))
             .map_err(fail(Call::Fsopen))?;

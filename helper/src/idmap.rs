@@ -4,9 +4,8 @@
 use std::ffi::CString;
 
 use rustix::io::Errno;
-use rustix::thread::CapabilitySet;
 
-use crate::caps::Caps;
+use crate::caps::{Cap, Caps};
 use crate::procfs::Procfs;
 
 /// One user and one group, as seen inside and outside.
@@ -27,7 +26,7 @@ impl IdMap {
         procfs: &Procfs,
         name: &str,
         caps: &Caps,
-        raised: CapabilitySet,
+        raised: Cap,
     ) -> Result<(), Errno> {
         let ((uid, gid), (outer_uid, outer_gid)) = (self.inside, self.outside);
         let files = [

@@ -9,18 +9,18 @@ use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use rustix::io::Errno;
 use rustix::net::SendFlags;
 use rustix::process::{Pid, WaitOptions, WaitStatus};
-use rustix::thread::{CapabilitySet, CapabilitySets};
+use rustix::thread::CapabilitySets;
 use stockade_protocol::event::{Call, Exit, Failure, NamespaceId, Object, Stage};
-use stockade_protocol::request::Init;
-use stockade_protocol::{Checked, Event, codec};
+use stockade_protocol::request::{Init, Supervision};
+use stockade_protocol::{Event, codec};
 
 use crate::Status;
-use crate::caps::Caps;
-use crate::descriptors::Descriptors;
+use crate::caps::Cap;
 use crate::fault::{failed, unheard};
 use crate::namespaces::Inside;
 use crate::payload;
 use crate::relinquish::follow_parent;
+use crate::request::Job;
 use crate::sys::payload::Program;
 use crate::sys::process::{Fork, fork};
 use crate::sys::start::exit;
@@ -28,13 +28,11 @@ use crate::sys::{fd, signal};
 
 /// Init without privilege, in a finished sandbox.
 pub(crate) struct Seat {
-    /// Nothing, unless the payload is to have capabilities.
-    pub(crate) caps: Caps,
-    pub(crate) request: Checked,
+    /// Its capabilities are the payload's, its descriptors what the payload inherits and its Landlock
+    /// ruleset.
+    pub(crate) job: Job,
     /// The user namespace that was made, if one was: only who is in it can tell which it is.
     pub(crate) user_namespace: Option<NamespaceId>,
-    /// What the payload inherits, and its Landlock ruleset.
-    pub(crate) descriptors: Descriptors,
 }
 
 /// The stages in init, in order.
@@ -54,16 +52,16 @@ pub(crate) fn begin(inside: Inside, channel: OwnedFd) -> ! {
 impl Seat {
     /// Starts the payload, and stays as init where there is to be one.
     fn supervise(self, channel: &OwnedFd) -> ! {
-        let together = self.request.get().supervision.end_with_payload;
-        let filters = payload::filters(&self.request);
-        if self.request.get().supervision.init == Init::Payload {
+        let Supervision { end_with_payload, init, .. } = self.job.request.get().supervision;
+        let filters = payload::filters(&self.job.request);
+        if init == Init::Payload {
             payload::run(self, channel, None);
         }
         let init = rustix::process::getpid();
         let failure = match fork() {
             Ok(Fork::Child) => payload::run(self, channel, Some(init)),
             Ok(Fork::Parent(child)) => match isolate(channel, &filters) {
-                Ok(()) => reap(channel.as_fd(), child, together),
+                Ok(()) => reap(channel.as_fd(), child, end_with_payload),
                 Err(failure) => failure,
             },
             Err(errno) => failed(Stage::Start, Call::Clone, Object::None)(errno),
@@ -75,7 +73,7 @@ impl Seat {
 /// Gives up what only the payload needs: every descriptor but the channel, every capability.
 fn isolate(channel: &OwnedFd, filters: &[Program]) -> Result<(), Failure> {
     let fail = |call| failed(Stage::Start, call, Object::None);
-    let none = CapabilitySet::empty();
+    let none = Cap::empty();
     let sets = CapabilitySets { effective: none, permitted: none, inheritable: none };
     rustix::thread::set_capabilities(None, sets).map_err(fail(Call::Capset))?;
     // No signal of the terminal ends the sandbox; SIGKILL and the death of the caller do.

@@ -8,12 +8,12 @@ use rustix::fs::Mode as Bits;
 use rustix::io::Errno;
 use rustix::net::{AddressFamily, SocketType, sockopt};
 use rustix::process::{DumpableBehavior, Pid};
-use rustix::thread::{CapabilitySet, Gid, Uid};
-use stockade_protocol::event::{Call, Mode, Object, Stage};
+use rustix::thread::{Gid, Uid};
+use stockade_protocol::event::{Call, Failure, Mode, Object, Stage};
 
 use crate::Status;
-use crate::caps::Caps;
-use crate::fault::{Problem, failed, unheard};
+use crate::caps::{Cap, Caps, hide};
+use crate::fault::failed;
 use crate::report::Report;
 use crate::sys::signal::Disposition;
 use crate::sys::{fd, signal};
@@ -22,11 +22,10 @@ use crate::sys::{fd, signal};
 const SOCKET: i32 = 3;
 
 /// What building a sandbox takes.
-const BUILD: CapabilitySet =
-    CapabilitySet::SYS_ADMIN.union(CapabilitySet::MKNOD).union(CapabilitySet::NET_ADMIN);
+const BUILD: Cap = Cap::SYS_ADMIN.union(Cap::MKNOD).union(Cap::NET_ADMIN);
 
 /// What a private user namespace takes besides (design section 5).
-const MAP: CapabilitySet = CapabilitySet::SETUID.union(CapabilitySet::SETGID);
+const MAP: Cap = Cap::SETUID.union(Cap::SETGID);
 
 /// The caller's ids.
 #[derive(Clone, Copy, Debug)]
@@ -35,6 +34,13 @@ pub(crate) struct Identity {
     pub(crate) gid: Gid,
     /// The process that started us, to find out later whether it still lives.
     pub(crate) parent: Option<Pid>,
+}
+
+impl Identity {
+    /// Both ids as numbers.
+    pub(crate) fn raw(self) -> (u32, u32) {
+        (self.uid.as_raw(), self.gid.as_raw())
+    }
 }
 
 /// A process in a known state, which has read nothing yet.
@@ -46,18 +52,10 @@ pub(crate) struct Entry {
 
 /// Locks this process down. The socket comes first: without it there is nobody to tell anything.
 pub(crate) fn lock_down() -> Result<(Entry, Report), Status> {
-    let mut report = Report::new(socket().map_err(|_| Status::Channel)?);
+    let report = Report::new(socket().map_err(|_| Status::Channel)?);
     match tidy().and_then(|()| credentials()) {
         Ok(entry) => Ok((entry, report)),
-        Err((call, errno)) => {
-            let failure = failed(Stage::LockDown, call, Object::None)(errno);
-            let event = Problem::from(failure).event();
-            if let Some(event) = event {
-                // As in `Report::end`: nobody else to tell.
-                unheard(report.send(&event, None));
-            }
-            Err(Status::Failed)
-        }
+        Err(failure) => Err(report.end(&failure.into())),
     }
 }
 
@@ -73,44 +71,43 @@ fn socket() -> Result<std::os::fd::OwnedFd, Errno> {
     Ok(socket)
 }
 
-type Step<T> = Result<T, (Call, Errno)>;
+/// The failure of a call during this stage.
+fn fail(call: Call) -> impl Fn(Errno) -> Failure {
+    failed(Stage::LockDown, call, Object::None)
+}
 
 /// Descriptors, signals, timers, working directory, umask.
-fn tidy() -> Step<()> {
+fn tidy() -> Result<(), Failure> {
     // I9; said again after every change of credentials, which resets it (T28).
-    let hidden = rustix::process::set_dumpable_behavior(DumpableBehavior::NotDumpable);
-    hidden.map_err(|errno| (Call::Prctl, errno))?;
+    hide().map_err(fail(Call::Prctl))?;
     // A descriptor opened later must not become the payload's stdin, stdout or stderr (T19).
     for number in 0..SOCKET {
-        fd::is_open(number).map_err(|errno| (Call::Dup, errno))?;
+        fd::is_open(number).map_err(fail(Call::Dup))?;
     }
     let first = SOCKET.unsigned_abs().saturating_add(1);
-    fd::close_range(first, u32::MAX).map_err(|errno| (Call::CloseRange, errno))?;
+    fd::close_range(first, u32::MAX).map_err(fail(Call::CloseRange))?;
 
-    signal::reset_dispositions().map_err(|errno| (Call::Sigaction, errno))?;
-    signal::set_mask(0).map_err(|errno| (Call::Sigaction, errno))?;
-    signal::stop_timers().map_err(|errno| (Call::Setitimer, errno))?;
+    signal::reset_dispositions().map_err(fail(Call::Sigaction))?;
+    signal::set_mask(0).map_err(fail(Call::Sigaction))?;
+    signal::stop_timers().map_err(fail(Call::Setitimer))?;
     // With a tiny RLIMIT_FSIZE a write then fails instead of killing us (T22).
-    signal::set_disposition(libc::SIGXFSZ, Disposition::Ignore)
-        .map_err(|errno| (Call::Sigaction, errno))?;
+    signal::set_disposition(libc::SIGXFSZ, Disposition::Ignore).map_err(fail(Call::Sigaction))?;
 
     // The caller's directory may be unreadable, deleted or on a file system that hangs (T21).
-    rustix::process::chdir(c"/").map_err(|errno| (Call::Chdir, errno))?;
+    rustix::process::chdir(c"/").map_err(fail(Call::Chdir))?;
     rustix::process::umask(Bits::empty());
     Ok(())
 }
 
 /// Finds the mode from our own credentials, and keeps of them what that mode needs.
-fn credentials() -> Step<Entry> {
+fn credentials() -> Result<Entry, Failure> {
     let (uid, euid) = (rustix::process::getuid(), rustix::process::geteuid());
     let gid = rustix::process::getgid();
     let parent = rustix::process::getppid();
-    let held = rustix::thread::capabilities(None).map_err(|errno| (Call::Capset, errno))?;
-    let able = held.permitted.contains(CapabilitySet::SYS_ADMIN);
+    let held = rustix::thread::capabilities(None).map_err(fail(Call::Capset))?;
+    let able = held.permitted.contains(Cap::SYS_ADMIN);
     let mode = match (able, uid.is_root(), euid.is_root()) {
-        (true, true, _) if may_mount(held.permitted).map_err(|errno| (Call::Capset, errno))? => {
-            Mode::Root
-        }
+        (true, true, _) if may_mount(held.permitted).map_err(fail(Call::Capset))? => Mode::Root,
         (true, true, _) => Mode::Unprivileged,
         (true, false, true) => Mode::SetuidRoot,
         (true, false, false) => Mode::FileCapabilities,
@@ -118,27 +115,26 @@ fn credentials() -> Step<Entry> {
     };
     // Root's own are kept until the request says which the payload is to have.
     let keep = match mode {
-        Mode::Root => CapabilitySet::all(),
-        Mode::SetuidRoot => BUILD.union(MAP).union(CapabilitySet::SETPCAP),
-        Mode::FileCapabilities => BUILD.union(CapabilitySet::SETPCAP),
+        Mode::Root => Cap::all(),
+        Mode::SetuidRoot => BUILD.union(MAP).union(Cap::SETPCAP),
+        Mode::FileCapabilities => BUILD.union(Cap::SETPCAP),
         // Only root in a user namespace has it: to have its own id 0 mapped again below.
-        Mode::Unprivileged => CapabilitySet::SETFCAP,
+        Mode::Unprivileged => Cap::SETFCAP,
     };
-    let mut caps = Caps::keep(keep).map_err(|errno| (Call::Capset, errno))?;
+    let mut caps = Caps::keep(keep).map_err(fail(Call::Capset))?;
     if mode == Mode::SetuidRoot || mode == Mode::FileCapabilities {
-        caps.empty_bounding_set(CapabilitySet::empty()).map_err(|errno| (Call::Prctl, errno))?;
-        caps.limit(BUILD.union(MAP)).map_err(|errno| (Call::Capset, errno))?;
+        caps.empty_bounding_set(Cap::empty()).map_err(fail(Call::Prctl))?;
+        caps.limit(BUILD.union(MAP)).map_err(fail(Call::Capset))?;
     }
 
     // The effective and file-system ids become the caller's now (I8, I17). The saved uid of a setuid
     // helper stays 0 until there is nothing left to steal (T31); everything else drops it here.
     let saved = if mode == Mode::SetuidRoot { euid } else { uid };
-    rustix::thread::set_thread_res_gid(gid, gid, gid).map_err(|errno| (Call::Setresgid, errno))?;
-    rustix::thread::set_thread_res_uid(uid, uid, saved)
-        .map_err(|errno| (Call::Setresuid, errno))?;
+    rustix::thread::set_thread_res_gid(gid, gid, gid).map_err(fail(Call::Setresgid))?;
+    rustix::thread::set_thread_res_uid(uid, uid, saved).map_err(fail(Call::Setresuid))?;
     // Leaving euid 0 emptied the effective set but let the kernel decide about the rest: say it again.
-    let all = CapabilitySet::all();
-    caps.limit(all).map_err(|errno| (Call::Capset, errno))?;
+    let all = Cap::all();
+    caps.limit(all).map_err(fail(Call::Capset))?;
 
     // I9. Without privilege the process must be able to write its own id map, which belongs to root
     // while it is not dumpable; there is nothing to steal yet.
@@ -146,15 +142,15 @@ fn credentials() -> Step<Entry> {
         Mode::Root | Mode::SetuidRoot | Mode::FileCapabilities => DumpableBehavior::NotDumpable,
         Mode::Unprivileged => DumpableBehavior::Dumpable,
     };
-    rustix::process::set_dumpable_behavior(dumpable).map_err(|errno| (Call::Prctl, errno))?;
+    rustix::process::set_dumpable_behavior(dumpable).map_err(fail(Call::Prctl))?;
     Ok(Entry { mode, identity: Identity { uid, gid, parent }, caps })
 }
 
 /// Whether a caller who is root is so for the mount namespace too. In a user namespace without a
 /// mount namespace of its own it is not; the kernel's answer to fsopen(2) says so.
-fn may_mount(held: CapabilitySet) -> Result<bool, Errno> {
+fn may_mount(held: Cap) -> Result<bool, Errno> {
     let flags = rustix::mount::FsOpenFlags::FSOPEN_CLOEXEC;
-    let raised = CapabilitySet::SYS_ADMIN;
+    let raised = Cap::SYS_ADMIN;
     let trial = Caps::keep(held)?.with(raised, || rustix::mount::fsopen(c"tmpfs", flags));
     Ok(trial.is_ok())
 }

@@ -8,7 +8,9 @@
 #![deny(unsafe_code)]
 
 mod caps;
+mod content;
 mod descriptors;
+mod destination;
 mod devices;
 mod fault;
 mod filesystems;
@@ -17,6 +19,7 @@ mod init;
 mod lockdown;
 mod monitor;
 mod namespaces;
+mod parts;
 mod patience;
 mod payload;
 mod procfs;
@@ -56,7 +59,7 @@ fn run(has_arguments: bool) -> Status {
     };
     let ready = entry
         .receive(&mut report)
-        .and_then(request::Asked::take_sources)
+        .and_then(request::Job::take_sources)
         .and_then(|taken| taken.enter_namespaces(&mut report))
         .and_then(|inside| inside.fork_init(&mut report));
     match ready {

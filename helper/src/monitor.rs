@@ -11,8 +11,8 @@ use rustix::io::Errno;
 use rustix::net::{RecvAncillaryBuffer, RecvAncillaryMessage, RecvFlags};
 use rustix::process::{Pid, PidfdFlags, Signal, WaitOptions};
 use stockade_protocol::event::{Call, Exit, Namespace, NamespaceId, Object, Stage};
-use stockade_protocol::request::Init;
-use stockade_protocol::{Checked, Event, codec, limits};
+use stockade_protocol::request::{Init, Supervision};
+use stockade_protocol::{Event, codec, limits};
 
 use crate::Status;
 use crate::fault::{failed, unheard};
@@ -24,14 +24,13 @@ use crate::sys::{fd, signal};
 
 /// A sandbox whose first process runs, and a process without any privilege.
 pub(crate) struct Ready {
-    init: Pid,
-    parent: Option<Pid>,
-    channel: OwnedFd,
-    procfs: Procfs,
-    made: Vec<Namespace>,
-    end_with_payload: bool,
-    end_with_caller: bool,
-    payload_is_init: bool,
+    pub(crate) init: Pid,
+    pub(crate) parent: Option<Pid>,
+    pub(crate) channel: OwnedFd,
+    pub(crate) procfs: Procfs,
+    pub(crate) made: Vec<Namespace>,
+    pub(crate) supervision: Supervision,
+    pub(crate) deadline: Deadline,
 }
 
 /// A message from init or the payload.
@@ -42,27 +41,6 @@ struct Message {
 }
 
 impl Ready {
-    pub(crate) fn new(
-        init: Pid,
-        parent: Option<Pid>,
-        channel: OwnedFd,
-        procfs: Procfs,
-        made: Vec<Namespace>,
-        request: Checked,
-    ) -> Self {
-        let supervision = &request.get().supervision;
-        Self {
-            init,
-            parent,
-            channel,
-            procfs,
-            made,
-            end_with_payload: supervision.end_with_payload,
-            end_with_caller: supervision.end_with_caller,
-            payload_is_init: supervision.init == Init::Payload,
-        }
-    }
-
     /// Passes events on until the payload has ended or the caller has gone.
     pub(crate) fn run(self, mut report: Report) -> Status {
         // The terminal's signals are for the payload; what ends the monitor is SIGKILL, the death of
@@ -75,13 +53,10 @@ impl Ready {
 
     fn pass_on(&self, report: &mut Report) -> Status {
         let (mut running, mut stopped) = (false, false);
-        // This process has no privilege and may wait; what it waits for may not.
-        signal::alarm(0);
-        let deadline = Deadline::new();
         loop {
             // Until there is a payload, the sandbox ends with those who asked for it in any case.
-            let late = if running { None } else { Some(deadline) };
-            if self.end_with_caller || !running {
+            let late = if running { None } else { Some(self.deadline) };
+            if self.supervision.end_with_caller || !running {
                 match wait_for(self.channel.as_fd(), report.socket().as_fd(), late) {
                     First::Message => {}
                     First::CallerGone => return self.end(),
@@ -103,11 +78,13 @@ impl Ready {
                     (self.started(sender, namespaces), None)
                 }
                 Event::Exited(exit) => {
-                    self.linger();
+                    if self.supervision.end_with_payload {
+                        self.see_init_end(report, None);
+                    }
                     (Event::Exited(exit), Some(Status::Done))
                 }
                 Event::Failed(failure) => {
-                    self.linger();
+                    self.see_init_end(report, Some(Deadline::in_seconds(5)));
                     (Event::Failed(failure), Some(Status::Failed))
                 }
                 Event::Stopped { signal } => {
@@ -128,13 +105,15 @@ impl Ready {
                         self.wake_caller(report.socket().as_fd());
                     }
                     // Others may live on below init. What ends with the caller ends with us.
-                    if self.end_with_caller && !self.end_with_payload && self.wait_for_init(report)
-                    {
+                    let rest = status == Status::Done
+                        && self.supervision.end_with_caller
+                        && !self.supervision.end_with_payload;
+                    if rest && self.wait_for_init(report, None) != Ok(First::Message) {
                         return self.end();
                     }
                     return status;
                 }
-                None if sent.is_err() && self.end_with_caller => return self.end(),
+                None if sent.is_err() && self.supervision.end_with_caller => return self.end(),
                 None => {}
             }
         }
@@ -196,7 +175,8 @@ impl Ready {
 
     /// Init ended without a word, or is the payload itself and will not speak again.
     fn lost(&self, report: &mut Report) -> Status {
-        if self.payload_is_init && self.end_with_caller && self.wait_for_init(report) {
+        let gone = || self.wait_for_init(report, None) != Ok(First::Message);
+        if self.supervision.end_with_caller && gone() {
             return self.end();
         }
         let exit = match rustix::process::waitpid(Some(self.init), WaitOptions::empty()) {
@@ -204,7 +184,7 @@ impl Ready {
             Ok(None) | Err(_) => Exit::Lost,
         };
         let exit = match exit {
-            Exit::Code(_) if !self.payload_is_init => Exit::Lost,
+            Exit::Code(_) if self.supervision.init == Init::Reaper => Exit::Lost,
             Exit::Code(_) | Exit::Signal(_) | Exit::Lost => exit,
         };
         // Whether anybody hears it or not, this is the end.
@@ -214,20 +194,33 @@ impl Ready {
 
     /// Init ended before there was a payload.
     fn unfinished(&self, report: &mut Report, errno: Errno) -> Status {
-        // Not waited for: what hangs in a file system may not even heed SIGKILL.
-        unheard(rustix::process::waitpid(Some(self.init), WaitOptions::NOHANG));
+        // What hangs in a file system may not even heed SIGKILL.
+        self.see_init_end(report, Some(Deadline::in_seconds(1)));
         let failure = failed(Stage::Build, Call::Wait, Object::None)(errno);
         unheard(report.send(&Event::Failed(failure), None));
         Status::Failed
     }
 
-    /// Waits until init or the caller has gone. True if it was the caller.
-    fn wait_for_init(&self, report: &Report) -> bool {
+    /// Waits until init has ended, which is a message, until the caller has gone, or it is late.
+    fn wait_for_init(&self, report: &Report, deadline: Option<Deadline>) -> Result<First, Errno> {
         // Our child, not waited for yet: the pid is still its own.
-        let Ok(pidfd) = rustix::process::pidfd_open(self.init, PidfdFlags::empty()) else {
-            return true;
-        };
-        wait_for(pidfd.as_fd(), report.socket().as_fd(), None) == First::CallerGone
+        let pidfd = rustix::process::pidfd_open(self.init, PidfdFlags::empty())?;
+        Ok(wait_for(pidfd.as_fd(), report.socket().as_fd(), deadline))
+    }
+
+    /// Waits until init, and with it everything in its pid namespace, is gone (I13): when the
+    /// frontend hears of the end, nothing is left. Should that take too long, or nobody listen any
+    /// more, init is killed; what hangs in a call to a file system may be there for longer.
+    fn see_init_end(&self, report: &Report, deadline: Option<Deadline>) {
+        match self.wait_for_init(report, deadline) {
+            Ok(First::Message) => {}
+            Err(_) if deadline.is_none() => {}
+            Ok(First::CallerGone | First::Late) | Err(_) => {
+                self.end();
+                return;
+            }
+        }
+        unheard(rustix::process::waitpid(Some(self.init), WaitOptions::empty()));
     }
 
     /// The caller has gone, and takes the sandbox along.
@@ -254,14 +247,6 @@ impl Ready {
                 Ok(0) | Err(Errno::INTR) => {}
                 Ok(_) | Err(_) => return,
             }
-        }
-    }
-
-    /// Waits until init, and with it everything in its pid namespace, is gone (I13): when the
-    /// frontend hears of the end, nothing is left.
-    fn linger(&self) {
-        if self.end_with_payload {
-            unheard(rustix::process::waitpid(Some(self.init), WaitOptions::empty()));
         }
     }
 }

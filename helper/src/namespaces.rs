@@ -11,20 +11,19 @@ use std::os::fd::AsFd;
 use rustix::fs::CWD;
 use rustix::io::Errno;
 use rustix::net::{AddressFamily, SocketFlags, SocketType};
-use rustix::thread::{CapabilitySet, UnshareFlags};
+use rustix::thread::UnshareFlags;
+use stockade_protocol::Event;
 use stockade_protocol::event::{
     Call, Failure, Hint, Missing, MissingKind, Mode, Namespace, Object, Stage,
 };
 use stockade_protocol::request::{Demand, Namespaces, Operation, UserNamespace};
-use stockade_protocol::{Checked, Event};
 
-use crate::caps::Caps;
-use crate::descriptors::Descriptors;
+use crate::caps::{Cap, Caps};
 use crate::fault::{Problem, because, failed, number};
 use crate::idmap::IdMap;
-use crate::lockdown::Identity;
 use crate::procfs::Procfs;
 use crate::report::Report;
+use crate::request::Job;
 use crate::sources::{Source, Taken, clone_places};
 use crate::sys::mount::{Depth, Propagation, mount_setattr};
 use crate::sys::{net, process};
@@ -40,11 +39,7 @@ pub(crate) enum InitNamespace {
 
 /// A process in the namespaces of the sandbox, the old root still in view.
 pub(crate) struct Inside {
-    pub(crate) mode: Mode,
-    pub(crate) identity: Identity,
-    pub(crate) caps: Caps,
-    pub(crate) request: Checked,
-    pub(crate) descriptors: Descriptors,
+    pub(crate) job: Job,
     pub(crate) sources: Vec<Source>,
     pub(crate) procfs: Procfs,
     pub(crate) init_namespace: InitNamespace,
@@ -54,53 +49,43 @@ pub(crate) struct Inside {
 
 impl Taken {
     pub(crate) fn enter_namespaces(self, report: &mut Report) -> Result<Inside, Problem> {
-        let Self { mode, identity, mut caps, request, descriptors, mut sources, procfs } = self;
-        let wanted = &request.get().namespaces;
+        let Self { mut job, mut sources, procfs } = self;
+        let wanted = &job.request.get().namespaces;
 
-        let init_namespace = match mode {
+        let init_namespace = match job.mode {
             Mode::Unprivileged => {
-                let (own, nested) = enter_user_namespace(&request, identity, &procfs, &caps)?;
-                caps = own;
+                let (own, nested) = enter_user_namespace(&job, &procfs)?;
+                job.caps = own;
                 nested
             }
             Mode::Root | Mode::SetuidRoot | Mode::FileCapabilities => match wanted.user {
                 UserNamespace::Default => InitNamespace::Same,
                 UserNamespace::Mapped { uid, gid } => {
-                    let outside = (identity.uid.as_raw(), identity.gid.as_raw());
-                    InitNamespace::New(IdMap { inside: (uid, gid), outside })
+                    InitNamespace::New(IdMap { inside: (uid, gid), outside: job.identity.raw() })
                 }
             },
         };
 
-        let made = unshare(wanted, mode, &caps, report)?;
+        let made = unshare(wanted, job.mode, &job.caps, report)?;
         // Before the host's propagation ends here, for binds that are to keep it.
-        clone_places(&mut sources, &request, &caps)?;
+        clone_places(&mut sources, &job.request, &job.caps)?;
         let private = Propagation::Private;
         // T43: nothing that happens to the old root from here on travels to the host.
-        caps.with(CapabilitySet::SYS_ADMIN, || {
-            mount_setattr(CWD, c"/", Depth::Recursive, 0, private)
-        })
-        .map_err(failed(Stage::Namespaces, Call::MountSetattr, Object::None))?;
+        let raised = Cap::SYS_ADMIN;
+        job.caps
+            .with(raised, || mount_setattr(CWD, c"/", Depth::Recursive, 0, private))
+            .map_err(failed(Stage::Namespaces, Call::MountSetattr, Object::None))?;
 
         if let Some(name) = &wanted.hostname {
             let object = Object::Namespace(Namespace::Uts);
-            caps.with(CapabilitySet::SYS_ADMIN, || rustix::system::sethostname(name.as_bytes()))
+            job.caps
+                .with(raised, || rustix::system::sethostname(name.as_bytes()))
                 .map_err(failed(Stage::Namespaces, Call::Sethostname, object))?;
         }
         if made.contains(&Namespace::Net) {
-            loopback(&caps, report)?;
+            loopback(&job.caps, report)?;
         }
-        Ok(Inside {
-            mode,
-            identity,
-            caps,
-            request,
-            descriptors,
-            sources,
-            procfs,
-            init_namespace,
-            made,
-        })
+        Ok(Inside { job, sources, procfs, init_namespace, made })
     }
 }
 
@@ -108,44 +93,39 @@ impl Taken {
 ///
 /// devpts wants id 0 to exist, and a limit on user namespaces has to be set from above. Both take a
 /// second namespace in the end, in which the ids are what they should be.
-fn enter_user_namespace(
-    request: &Checked,
-    identity: Identity,
-    procfs: &Procfs,
-    caps: &Caps,
-) -> Result<(Caps, InitNamespace), Failure> {
-    let wanted = &request.get().namespaces;
+fn enter_user_namespace(job: &Job, procfs: &Procfs) -> Result<(Caps, InitNamespace), Failure> {
+    let request = job.request.get();
+    let wanted = &request.namespaces;
     let user = Object::Namespace(Namespace::User);
-    let payload = CapabilitySet::from_bits_retain(request.get().payload.capabilities);
-    let build = CapabilitySet::SYS_ADMIN
-        | CapabilitySet::NET_ADMIN
-        | CapabilitySet::SYS_RESOURCE
-        | CapabilitySet::SETFCAP
-        | CapabilitySet::SETPCAP;
+    let payload = Cap::from_bits_retain(request.payload.capabilities);
+    let build = Cap::SYS_ADMIN | Cap::NET_ADMIN | Cap::SYS_RESOURCE | Cap::SETFCAP | Cap::SETPCAP;
     // About SETFCAP see `lockdown`; ordinary callers have nothing to raise.
-    let caps = caps.unshare_user(CapabilitySet::SETFCAP, build | payload).map_err(|errno| {
-        let hint = match errno {
-            Errno::NOSPC | Errno::USERS => Hint::NamespaceLimit,
-            _ => Hint::UserNamespaceRefused,
-        };
-        because(Stage::Namespaces, Call::Unshare, user, hint)(errno)
-    })?;
+    let caps = job
+        .caps
+        .unshare_user(Cap::SETFCAP, build | payload)
+        .map_err(no_user_namespace(Stage::Namespaces))?;
 
-    let outside = (identity.uid.as_raw(), identity.gid.as_raw());
+    let outside = job.identity.raw();
     let seen = match wanted.user {
         UserNamespace::Default => outside,
         UserNamespace::Mapped { uid, gid } => (uid, gid),
     };
     let devices = |operation: &Operation| matches!(operation, Operation::Devices { .. });
-    let nested = wanted.limit_user_namespaces || request.get().operations.iter().any(devices);
+    let nested = wanted.limit_user_namespaces || request.operations.iter().any(devices);
     let inside = if nested { (0, 0) } else { seen };
-    IdMap { inside, outside }
-        .write(procfs, "self", &caps, CapabilitySet::SYS_ADMIN)
-        .map_err(because(Stage::Namespaces, Call::Write, user, Hint::UserNamespacePowerless))?;
+    IdMap { inside, outside }.write(procfs, "self", &caps, Cap::SYS_ADMIN).map_err(because(
+        Stage::Namespaces,
+        Call::Write,
+        user,
+        Hint::UserNamespacePowerless,
+    ))?;
     if wanted.limit_user_namespaces {
         // One more is init's own; it counts here, and so would every one below it.
-        caps.with(CapabilitySet::SYS_RESOURCE, || procfs.limit_user_namespaces(c"1"))
-            .map_err(failed(Stage::Namespaces, Call::Write, user))?;
+        caps.with(Cap::SYS_RESOURCE, || procfs.limit_user_namespaces(c"1")).map_err(failed(
+            Stage::Namespaces,
+            Call::Write,
+            user,
+        ))?;
     }
     let init = if nested {
         InitNamespace::New(IdMap { inside: seen, outside: (0, 0) })
@@ -153,6 +133,17 @@ fn enter_user_namespace(
         InitNamespace::Same
     };
     Ok((caps, init))
+}
+
+/// Why there is no new user namespace.
+pub(crate) fn no_user_namespace(stage: Stage) -> impl Fn(Errno) -> Failure {
+    move |errno| {
+        let hint = match errno {
+            Errno::NOSPC | Errno::USERS => Hint::NamespaceLimit,
+            _ => Hint::UserNamespaceRefused,
+        };
+        because(stage, Call::Unshare, Object::Namespace(Namespace::User), hint)(errno)
+    }
 }
 
 /// Makes the other namespaces and says which.
@@ -170,7 +161,7 @@ fn unshare(
         (wanted.pid, Namespace::Pid, UnshareFlags::NEWPID),
         (wanted.uts, Namespace::Uts, UnshareFlags::NEWUTS),
     ];
-    let new = |flags| caps.with(CapabilitySet::SYS_ADMIN, || process::unshare(flags));
+    let new = |flags| caps.with(Cap::SYS_ADMIN, || process::unshare(flags));
     let flags_of = |demand: Demand| {
         asked.iter().filter(move |(wanted, ..)| *wanted == demand).map(|(.., flag)| *flag)
     };
@@ -209,18 +200,15 @@ fn unshare(
 /// Brings `lo` up. Without `CAP_NET_ADMIN`, which the administrator may have left out, it stays
 /// down and an event says so.
 fn loopback(caps: &Caps, report: &mut Report) -> Result<(), Failure> {
-    if !caps.has(CapabilitySet::NET_ADMIN) {
+    if !caps.has(Cap::NET_ADMIN) {
         let errno = number(Errno::PERM);
         report.note(&Event::Missing(Missing { what: MissingKind::Loopback, errno }));
         return Ok(());
     }
     let object = Object::Namespace(Namespace::Net);
+    let fail = |call| failed(Stage::Namespaces, call, object);
     let (family, kind) = (AddressFamily::INET, SocketType::DGRAM);
     let socket = rustix::net::socket_with(family, kind, SocketFlags::CLOEXEC, None)
-        .map_err(failed(Stage::Namespaces, Call::Socket, object))?;
-    caps.with(CapabilitySet::NET_ADMIN, || net::bring_up_loopback(socket.as_fd())).map_err(failed(
-        Stage::Namespaces,
-        Call::Ioctl,
-        object,
-    ))
+        .map_err(fail(Call::Socket))?;
+    caps.with(Cap::NET_ADMIN, || net::bring_up_loopback(socket.as_fd())).map_err(fail(Call::Ioctl))
 }

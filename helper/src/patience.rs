@@ -26,10 +26,10 @@ pub(crate) enum First {
 }
 
 impl Deadline {
-    /// [`SECONDS`] from now.
-    pub(crate) fn new() -> Self {
+    /// So many seconds from now.
+    pub(crate) fn in_seconds(seconds: u32) -> Self {
         let mut moment = clock_gettime(ClockId::Monotonic);
-        moment.tv_sec = moment.tv_sec.saturating_add(SECONDS.into());
+        moment.tv_sec = moment.tv_sec.saturating_add(seconds.into());
         Self(moment)
     }
 

@@ -5,24 +5,22 @@
 //! left that they could make to look as if it had worked (T58).
 
 use std::ffi::{CStr, CString};
-use std::io::IoSlice;
-use std::mem::MaybeUninit;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
-use rustix::cmsg_space;
 use rustix::fs::Mode as Bits;
 use rustix::io::Errno;
-use rustix::net::{SendAncillaryBuffer, SendAncillaryMessage, SendFlags};
 use rustix::process::{Pid, PidfdFlags, Signal};
-use rustix::thread::CapabilitySet;
 use stockade_protocol::event::{Call, Failure, NamespaceId, Object, Stage};
 use stockade_protocol::request::{Group, Payload};
 use stockade_protocol::{Checked, Event, codec};
 
 use crate::Status;
+use crate::caps::Cap;
 use crate::descriptors::Descriptors;
 use crate::fault::failed;
 use crate::init::{Seat, give_up};
+use crate::report::send_all;
+use crate::request::Job;
 use crate::sys::payload::{Program, Strings, execve, install_filter, landlock_restrict_self};
 use crate::sys::signal::{Disposition, mask_of, set_disposition, set_mask};
 use crate::sys::start::exit;
@@ -44,7 +42,8 @@ pub(crate) fn install(filters: &[Program]) -> Result<(), Failure> {
 
 /// Becomes the payload. `init` is the process that forked it, if that is not the payload itself.
 pub(crate) fn run(seat: Seat, channel: &OwnedFd, init: Option<Pid>) -> ! {
-    let Seat { caps, request, user_namespace, descriptors } = seat;
+    let Seat { job, user_namespace } = seat;
+    let Job { caps, request, descriptors, .. } = job;
     let payload = &request.get().payload;
     let mut targets: Vec<u32> = payload.pass.iter().map(|pass| pass.target).collect();
     targets.sort_unstable();
@@ -72,7 +71,7 @@ pub(crate) fn run(seat: Seat, channel: &OwnedFd, init: Option<Pid>) -> ! {
         join_group(payload.group).map_err(fail(Call::Setpgid))?;
         rustix::process::umask(Bits::from_raw_mode(payload.umask));
         let directory = enter_directory(payload)?;
-        started(channel.as_fd(), user_namespace).map_err(|(call, errno)| fail(call)(errno))?;
+        started(&channel, user_namespace).map_err(|(call, errno)| fail(call)(errno))?;
         set_disposition(libc::SIGXFSZ, Disposition::Default).map_err(fail(Call::Sigaction))?;
         set_mask(0).map_err(fail(Call::Sigaction))?;
         Ok(directory)
@@ -91,8 +90,7 @@ pub(crate) fn run(seat: Seat, channel: &OwnedFd, init: Option<Pid>) -> ! {
 
     let confine = || -> Result<(), Failure> {
         let fail = |call| failed(Stage::Start, call, Object::None);
-        caps.hand_over(CapabilitySet::from_bits_retain(payload.capabilities))
-            .map_err(fail(Call::Capset))?;
+        caps.hand_over(Cap::from_bits_retain(payload.capabilities)).map_err(fail(Call::Capset))?;
         set_limits(payload)?;
         if let Some(ruleset) = &landlock {
             landlock_restrict_self(ruleset.as_fd()).map_err(fail(Call::LandlockRestrictSelf))?;
@@ -190,34 +188,21 @@ fn enter_directory(payload: &Payload) -> Result<CString, Failure> {
 fn set_limits(payload: &Payload) -> Result<(), Failure> {
     for (index, limit) in payload.limits.iter().enumerate() {
         let object = Object::Limit(u32::try_from(index).unwrap_or(u32::MAX));
-        process::set_limit(limit.resource, limit.soft, limit.hard).map_err(failed(
-            Stage::Start,
-            Call::Setrlimit,
-            object,
-        ))?;
+        let fail = failed(Stage::Start, Call::Setrlimit, object);
+        process::set_limit(limit.resource, limit.soft, limit.hard).map_err(fail)?;
     }
     Ok(())
 }
 
 /// Tells the monitor that the payload is about to run, with a pidfd of it. The kernel adds the pid
 /// as the monitor sees it, and the monitor the rest.
-fn started(
-    channel: BorrowedFd<'_>,
-    user_namespace: Option<NamespaceId>,
-) -> Result<(), (Call, Errno)> {
+fn started(channel: &OwnedFd, user_namespace: Option<NamespaceId>) -> Result<(), (Call, Errno)> {
     let pidfd = rustix::process::pidfd_open(rustix::process::getpid(), PidfdFlags::empty())
         .map_err(|errno| (Call::PidfdOpen, errno))?;
     let namespaces = user_namespace.into_iter().collect();
     let event = Event::Started { payload: 0, init: 0, namespaces };
     let bytes = codec::encode_event(&event).map_err(|_| (Call::Sendmsg, Errno::MSGSIZE))?;
-    let mut space = [MaybeUninit::uninit(); cmsg_space!(ScmRights(1))];
-    let mut control = SendAncillaryBuffer::new(&mut space);
-    let pidfds = [pidfd.as_fd()];
-    control.push(SendAncillaryMessage::ScmRights(&pidfds));
-    let flags = SendFlags::NOSIGNAL;
-    rustix::net::sendmsg(channel, &[IoSlice::new(&bytes)], &mut control, flags)
-        .map(drop)
-        .map_err(|errno| (Call::Sendmsg, errno))
+    send_all(channel, &bytes, Some(pidfd.as_fd())).map_err(|errno| (Call::Sendmsg, errno))
 }
 
 /// Tries the candidates in order, with the rules of `execvp(3)`: what is not there is passed over,

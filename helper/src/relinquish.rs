@@ -5,20 +5,20 @@
 use std::os::fd::{AsFd, OwnedFd};
 
 use rustix::io::Errno;
-use rustix::process::{DumpableBehavior, Signal};
-use rustix::thread::{CapabilitySet, Gid, Uid};
+use rustix::process::Signal;
+use rustix::thread::{Gid, Uid};
 use stockade_protocol::Event;
 use stockade_protocol::event::{
-    Call, Failure, Hint, Missing, MissingKind, Mode, Namespace, NamespaceId, Object, Stage,
+    Call, Failure, Missing, MissingKind, Mode, Namespace, NamespaceId, Object, Stage,
 };
 
 use crate::Status;
-use crate::caps::Caps;
-use crate::fault::{because, failed, number};
+use crate::caps::{Cap, Caps, hide};
+use crate::fault::{failed, number};
 use crate::idmap::IdMap;
 use crate::init::{Seat, tell};
 use crate::lockdown::Identity;
-use crate::namespaces::InitNamespace;
+use crate::namespaces::{InitNamespace, no_user_namespace};
 use crate::procfs::Procfs;
 use crate::report::is_deserted;
 use crate::root::Built;
@@ -29,36 +29,37 @@ impl Built {
     /// Gives up everything that building took, keyring included, and enters the user namespace that
     /// the payload is to live in.
     pub(crate) fn relinquish(self, channel: &OwnedFd) -> Result<Seat, Failure> {
-        let Self { mode, identity, mut caps, request, descriptors, procfs, init_namespace } = self;
+        let Self { mut job, procfs, init_namespace } = self;
+        let (mode, request) = (job.mode, job.request.get());
         let fail = |call| failed(Stage::Drop, call, Object::None);
-        let payload = CapabilitySet::from_bits_retain(request.get().payload.capabilities);
+        let payload = Cap::from_bits_retain(request.payload.capabilities);
 
-        let missing = if request.get().payload.new_keyring { keyring()? } else { None };
+        let missing = if request.payload.new_keyring { keyring()? } else { None };
         match init_namespace {
             InitNamespace::Same => {
-                caps.empty_bounding_set(payload).map_err(fail(Call::Prctl))?;
-                caps.limit(payload).map_err(fail(Call::Capset))?;
-                become_caller(mode, identity).map_err(|(call, errno)| fail(call)(errno))?;
+                job.caps.empty_bounding_set(payload).map_err(fail(Call::Prctl))?;
+                job.caps.limit(payload).map_err(fail(Call::Capset))?;
+                become_caller(mode, job.identity)?;
             }
             InitNamespace::New(map) => {
-                let limit = request.get().namespaces.limit_user_namespaces;
-                let raised = enter_user_namespace(mode, &mut caps, map, payload, channel, &procfs)?;
-                caps = settle_in(mode, raised, map, payload, limit, &procfs)?;
+                let limit = request.namespaces.limit_user_namespaces && mode != Mode::Unprivileged;
+                let caps = &mut job.caps;
+                let raised = enter_user_namespace(mode, caps, map, payload, channel, &procfs)?;
+                job.caps = settle_in(raised, map, payload, limit, &procfs)?;
             }
         }
         // Said only now: until the id maps are written, the channel is for that alone.
         if let Some(missing) = missing {
             tell(channel.as_fd(), &Event::Missing(missing));
         }
-        rustix::process::set_dumpable_behavior(DumpableBehavior::NotDumpable)
-            .map_err(fail(Call::Prctl))?;
+        hide().map_err(fail(Call::Prctl))?;
         // Where the sandbox is to outlive its caller, it does so from here on.
-        let follow = request.get().supervision.end_with_caller;
+        let follow = request.supervision.end_with_caller;
         follow_parent(follow, channel).map_err(fail(Call::Prctl))?;
         let own = mode == Mode::Unprivileged || matches!(init_namespace, InitNamespace::New(_));
         let inode = if own { procfs.inode(c"self/ns/user").ok() } else { None };
         let user_namespace = inode.map(|inode| NamespaceId { kind: Namespace::User, inode });
-        Ok(Seat { caps, request, user_namespace, descriptors })
+        Ok(Seat { job, user_namespace })
     }
 }
 
@@ -88,14 +89,15 @@ fn keyring() -> Result<Option<Missing>, Failure> {
 }
 
 /// Makes all three uids and gids the caller's, for good.
-pub(crate) fn become_caller(mode: Mode, identity: Identity) -> Result<(), (Call, Errno)> {
+pub(crate) fn become_caller(mode: Mode, identity: Identity) -> Result<(), Failure> {
     if mode == Mode::Unprivileged {
         // They always were; inside a user namespace they would have to be named as seen there.
         return Ok(());
     }
+    let fail = |call| failed(Stage::Drop, call, Object::None);
     let Identity { uid, gid, parent: _ } = identity;
-    rustix::thread::set_thread_res_gid(gid, gid, gid).map_err(|errno| (Call::Setresgid, errno))?;
-    rustix::thread::set_thread_res_uid(uid, uid, uid).map_err(|errno| (Call::Setresuid, errno))?;
+    rustix::thread::set_thread_res_gid(gid, gid, gid).map_err(fail(Call::Setresgid))?;
+    rustix::thread::set_thread_res_uid(uid, uid, uid).map_err(fail(Call::Setresuid))?;
     // T29: a way back must not exist.
     if !uid.is_root() && rustix::thread::set_thread_res_uid(None, Uid::ROOT, None).is_ok() {
         exit(Status::Defect);
@@ -103,67 +105,55 @@ pub(crate) fn become_caller(mode: Mode, identity: Identity) -> Result<(), (Call,
     Ok(())
 }
 
-/// Moves this process into a new user namespace. Where there is privilege the namespace is made by effective uid 0 and so belongs to
-/// root (I12), and the monitor writes its id maps.
+/// Moves this process into a new user namespace. Where there is privilege the namespace is made by
+/// effective uid 0 and so belongs to root (I12), and the monitor writes its id maps.
 fn enter_user_namespace(
     mode: Mode,
     caps: &mut Caps,
     map: IdMap,
-    payload: CapabilitySet,
+    payload: Cap,
     channel: &OwnedFd,
     procfs: &Procfs,
 ) -> Result<Caps, Failure> {
     let user = Object::Namespace(Namespace::User);
     let fail = |call| failed(Stage::Drop, call, user);
     if mode == Mode::SetuidRoot {
-        become_root(caps).map_err(|(call, errno)| fail(call)(errno))?;
+        become_root(caps)?;
     }
-    let wanted = CapabilitySet::SYS_ADMIN
-        | CapabilitySet::SETUID
-        | CapabilitySet::SETGID
-        | CapabilitySet::SETPCAP
-        | CapabilitySet::SYS_RESOURCE
-        | payload;
+    let wanted =
+        Cap::SYS_ADMIN | Cap::SETUID | Cap::SETGID | Cap::SETPCAP | Cap::SYS_RESOURCE | payload;
     // SYS_ADMIN where ordinary users may make no namespace; SETFCAP because the kernel asks for it at
     // this moment if id 0 is to be mapped, user_namespaces(7), Linux 5.12.
-    let raised = CapabilitySet::SYS_ADMIN | CapabilitySet::SETFCAP;
-    let caps = caps.unshare_user(raised, wanted).map_err(|errno| {
-        let hint = match errno {
-            Errno::NOSPC | Errno::USERS => Hint::NamespaceLimit,
-            _ => Hint::UserNamespaceRefused,
-        };
-        because(Stage::Drop, Call::Unshare, user, hint)(errno)
-    })?;
+    let raised = Cap::SYS_ADMIN | Cap::SETFCAP;
+    let caps = caps.unshare_user(raised, wanted).map_err(no_user_namespace(Stage::Drop))?;
     if mode == Mode::Unprivileged {
-        map.write(procfs, "self", &caps, CapabilitySet::SYS_ADMIN).map_err(fail(Call::Write))?;
+        map.write(procfs, "self", &caps, Cap::SYS_ADMIN).map_err(fail(Call::Write))?;
     } else {
-        rustix::process::set_dumpable_behavior(DumpableBehavior::NotDumpable)
-            .map_err(fail(Call::Prctl))?;
+        hide().map_err(fail(Call::Prctl))?;
         ask_for_map(channel).map_err(fail(Call::Read))?;
     }
     Ok(caps)
 }
 
-/// Takes the ids that the new namespace maps, and gives up the rights in it.
+/// Takes the ids that the new namespace maps, and gives up the rights in it. `limit` has it hold none
+/// below: without privilege the namespace above does that, which this process made too.
 fn settle_in(
-    mode: Mode,
     mut caps: Caps,
     map: IdMap,
-    payload: CapabilitySet,
+    payload: Cap,
     limit: bool,
     procfs: &Procfs,
 ) -> Result<Caps, Failure> {
     let fail = |call| failed(Stage::Drop, call, Object::Namespace(Namespace::User));
-    if limit && mode != Mode::Unprivileged {
-        // Without privilege the namespace above, which this process made too, holds the limit.
-        caps.with(CapabilitySet::SYS_RESOURCE, || procfs.limit_user_namespaces(c"0"))
+    if limit {
+        caps.with(Cap::SYS_RESOURCE, || procfs.limit_user_namespaces(c"0"))
             .map_err(fail(Call::Write))?;
     }
     let (uid, gid) = map.inside;
     let (uid, gid) = (Uid::from_raw(uid), Gid::from_raw(gid));
-    caps.with(CapabilitySet::SETGID, || rustix::thread::set_thread_res_gid(gid, gid, gid))
+    caps.with(Cap::SETGID, || rustix::thread::set_thread_res_gid(gid, gid, gid))
         .map_err(fail(Call::Setresgid))?;
-    caps.with(CapabilitySet::SETUID, || rustix::thread::set_thread_res_uid(uid, uid, uid))
+    caps.with(Cap::SETUID, || rustix::thread::set_thread_res_uid(uid, uid, uid))
         .map_err(fail(Call::Setresuid))?;
     caps.empty_bounding_set(payload).map_err(fail(Call::Prctl))?;
     caps.limit(payload).map_err(fail(Call::Capset))?;
@@ -171,13 +161,12 @@ fn settle_in(
 }
 
 /// Makes the effective uid of a setuid helper root's again.
-pub(crate) fn become_root(caps: &mut Caps) -> Result<(), (Call, Errno)> {
-    rustix::thread::set_thread_res_uid(None, Uid::ROOT, None)
-        .map_err(|errno| (Call::Setresuid, errno))?;
+pub(crate) fn become_root(caps: &mut Caps) -> Result<(), Failure> {
+    let fail = |call| failed(Stage::Drop, call, Object::None);
+    rustix::thread::set_thread_res_uid(None, Uid::ROOT, None).map_err(fail(Call::Setresuid))?;
     // That raised everything permitted: lower it again (I3), and hide again (T28).
-    caps.limit(CapabilitySet::all()).map_err(|errno| (Call::Capset, errno))?;
-    rustix::process::set_dumpable_behavior(DumpableBehavior::NotDumpable)
-        .map_err(|errno| (Call::Prctl, errno))
+    caps.limit(Cap::all()).map_err(fail(Call::Capset))?;
+    hide().map_err(fail(Call::Prctl))
 }
 
 /// Has the monitor write the id maps, and waits until it has.

@@ -56,22 +56,7 @@ impl Report {
         descriptor: Option<BorrowedFd<'_>>,
     ) -> Result<(), Errno> {
         self.note(event);
-        let mut space = [MaybeUninit::uninit(); cmsg_space!(ScmRights(1))];
-        let mut control = SendAncillaryBuffer::new(&mut space);
-        let descriptors = descriptor.map(|fd| [fd]);
-        if let Some(list) = &descriptors {
-            control.push(SendAncillaryMessage::ScmRights(list));
-        }
-        let mut rest = self.waiting.as_slice();
-        while !rest.is_empty() {
-            let flags = SendFlags::NOSIGNAL;
-            match rustix::net::sendmsg(&self.socket, &[IoSlice::new(rest)], &mut control, flags) {
-                Ok(sent) => rest = rest.get(sent..).unwrap_or_default(),
-                Err(Errno::INTR) => continue,
-                Err(errno) => return Err(errno),
-            }
-            control.clear();
-        }
+        send_all(&self.socket, &self.waiting, descriptor)?;
         self.waiting.clear();
         Ok(())
     }
@@ -84,6 +69,31 @@ impl Report {
         }
         Status::Failed
     }
+}
+
+/// Sends all of `bytes`, with a descriptor if there is one.
+pub(crate) fn send_all(
+    socket: &OwnedFd,
+    bytes: &[u8],
+    descriptor: Option<BorrowedFd<'_>>,
+) -> Result<(), Errno> {
+    let mut space = [MaybeUninit::uninit(); cmsg_space!(ScmRights(1))];
+    let mut control = SendAncillaryBuffer::new(&mut space);
+    let descriptors = descriptor.map(|fd| [fd]);
+    if let Some(list) = &descriptors {
+        control.push(SendAncillaryMessage::ScmRights(list));
+    }
+    let mut rest = bytes;
+    while !rest.is_empty() {
+        let flags = SendFlags::NOSIGNAL;
+        match rustix::net::sendmsg(socket, &[IoSlice::new(rest)], &mut control, flags) {
+            Ok(sent) => rest = rest.get(sent..).unwrap_or_default(),
+            Err(Errno::INTR) => continue,
+            Err(errno) => return Err(errno),
+        }
+        control.clear();
+    }
+    Ok(())
 }
 
 /// Whether the other end of a socket is closed.

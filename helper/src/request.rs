@@ -5,32 +5,33 @@ use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
 use rustix::io::Errno;
 use rustix::net::RecvFlags;
-use rustix::thread::CapabilitySet;
 use stockade_protocol::event::{Call, Mode, Object, Stage};
 use stockade_protocol::request::UserNamespace;
 use stockade_protocol::{Checked, Event, Header, Refusal, codec, limits};
 
-use crate::caps::Caps;
+use crate::caps::{Cap, Caps};
 use crate::descriptors::Descriptors;
 use crate::fault::{Problem, failed};
 use crate::lockdown::{Entry, Identity};
-use crate::patience;
+use crate::patience::{self, Deadline};
 use crate::report::Report;
 use crate::sys::message::receive_descriptors;
 use crate::sys::signal;
 
-/// A checked request with its descriptors.
-pub(crate) struct Asked {
+/// What every stage from here on needs: who this process is and what it is to do.
+pub(crate) struct Job {
     pub(crate) mode: Mode,
     pub(crate) identity: Identity,
     pub(crate) caps: Caps,
     pub(crate) request: Checked,
     pub(crate) descriptors: Descriptors,
+    /// When the sandbox has to be there.
+    pub(crate) deadline: Deadline,
 }
 
 impl Entry {
     /// Reads the request and gives up what it does not need.
-    pub(crate) fn receive(self, report: &mut Report) -> Result<Asked, Problem> {
+    pub(crate) fn receive(self, report: &mut Report) -> Result<Job, Problem> {
         let Self { mode, identity, mut caps } = self;
         let (request, descriptors) = read_request(report.socket().as_fd())?;
         let request = stockade_protocol::check(request, descriptors.count())?;
@@ -38,30 +39,31 @@ impl Entry {
 
         let keep = needed(mode, &request);
         caps.limit(keep).map_err(failed(Stage::Receive, Call::Capset, Object::None))?;
-        // A file system that does not answer holds up nobody for good (T77). Init, which signals of its
-        // own do not end where it is pid 1, has the monitor for that.
+        // A file system that does not answer ends this (T77), unless its server has taken a request
+        // and keeps it: then not even SIGKILL helps, and the caller waits as in a call of its own. Init,
+        // which signals of its own do not end where it is pid 1, has the monitor for that.
         signal::alarm(patience::SECONDS);
+        let deadline = Deadline::in_seconds(patience::SECONDS);
         report.note(&Event::Ready { mode });
-        Ok(Asked { mode, identity, caps, request, descriptors })
+        Ok(Job { mode, identity, caps, request, descriptors, deadline })
     }
 }
 
 /// The capabilities that this request takes.
-fn needed(mode: Mode, request: &Checked) -> CapabilitySet {
-    let build =
-        CapabilitySet::SYS_ADMIN.union(CapabilitySet::NET_ADMIN).union(CapabilitySet::MKNOD);
-    let map = CapabilitySet::SETUID.union(CapabilitySet::SETGID);
+fn needed(mode: Mode, request: &Checked) -> Cap {
+    let build = Cap::SYS_ADMIN.union(Cap::NET_ADMIN).union(Cap::MKNOD);
+    let map = Cap::SETUID.union(Cap::SETGID);
     let mapped = request.get().namespaces.user != UserNamespace::Default;
     match mode {
         Mode::SetuidRoot if mapped => build.union(map),
         Mode::SetuidRoot | Mode::FileCapabilities => build,
         // SETPCAP empties the bounding set; what the payload is to have stays for it.
         Mode::Root => {
-            let payload = CapabilitySet::from_bits_retain(request.get().payload.capabilities);
-            let more = CapabilitySet::SETPCAP.union(CapabilitySet::SETFCAP);
+            let payload = Cap::from_bits_retain(request.get().payload.capabilities);
+            let more = Cap::SETPCAP.union(Cap::SETFCAP);
             build.union(map).union(more).union(payload)
         }
-        Mode::Unprivileged => CapabilitySet::SETFCAP,
+        Mode::Unprivileged => Cap::SETFCAP,
     }
 }
 

@@ -13,20 +13,17 @@ use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use rustix::fs::{AtFlags, CWD, Mode as Bits, OFlags, ResolveFlags, StatxFlags};
 use rustix::io::Errno;
 use rustix::mount::OpenTreeFlags;
-use rustix::thread::CapabilitySet;
 use stockade_protocol::Checked;
 use stockade_protocol::event::{Call, Failure, Hint, Mode, Object, Stage};
 use stockade_protocol::request::{
     Access, Bind, FdIndex, Operation, Propagation as Asked, SourceKind,
 };
 
-use crate::caps::Caps;
-use crate::descriptors::Descriptors;
+use crate::caps::{Cap, Caps};
 use crate::fault::{Problem, because, failed, operation};
 use crate::filesystems::attributes;
-use crate::lockdown::Identity;
 use crate::procfs::Procfs;
-use crate::request;
+use crate::request::Job;
 use crate::sys::mount::{Depth, Propagation, mount_setattr, open_tree_attr};
 
 /// `NSFS_MAGIC` of `linux/magic.h`.
@@ -55,29 +52,24 @@ pub(crate) struct Place {
 
 /// Everything that had to be taken from the caller's mount namespace.
 pub(crate) struct Taken {
-    pub(crate) mode: Mode,
-    pub(crate) identity: Identity,
-    pub(crate) caps: Caps,
-    pub(crate) request: Checked,
-    pub(crate) descriptors: Descriptors,
+    pub(crate) job: Job,
     pub(crate) sources: Vec<Source>,
     pub(crate) procfs: Procfs,
 }
 
-impl request::Asked {
+impl Job {
     /// Looks at every source, and clones it where that is possible already.
-    pub(crate) fn take_sources(self) -> Result<Taken, Problem> {
-        let Self { mode, identity, caps, request, mut descriptors } = self;
+    pub(crate) fn take_sources(mut self) -> Result<Taken, Problem> {
         let noproc = because(Stage::Clone, Call::Open, Object::None, Hint::NoProc);
         let procfs = Procfs::open().map_err(noproc)?;
-        let mut sources = Vec::with_capacity(request.get().operations.len());
-        for (index, asked) in request.get().operations.iter().enumerate() {
+        let mut sources = Vec::with_capacity(self.request.get().operations.len());
+        for (index, asked) in self.request.get().operations.iter().enumerate() {
             let Some((fd, set, propagation)) = wanted(asked) else {
                 sources.push(Source::None);
                 continue;
             };
             let object = operation(index);
-            let fd = descriptors.take(fd).map_err(failed(Stage::Clone, Call::Dup, object))?;
+            let fd = self.descriptors.take(fd).map_err(failed(Stage::Clone, Call::Dup, object))?;
             let path = match directory_path(asked, fd.as_fd()) {
                 Some(path) => path,
                 None => inspect(&procfs, fd.as_fd(), object)?,
@@ -85,16 +77,16 @@ impl request::Asked {
             if let Operation::Devices { .. } = asked {
                 terminal(fd.as_fd(), object)?;
             }
-            sources.push(match mode {
+            sources.push(match self.mode {
                 Mode::Unprivileged => Source::Place(Place { path, object, held: fd }),
                 Mode::Root | Mode::SetuidRoot | Mode::FileCapabilities => {
-                    Source::Tree(clone(&caps, fd.as_fd(), object, set, propagation)?)
+                    Source::Tree(clone(&self.caps, fd.as_fd(), object, set, propagation)?)
                 }
             });
         }
         // `directory_path` went elsewhere (T21).
         rustix::process::chdir(c"/").map_err(failed(Stage::Clone, Call::Chdir, Object::None))?;
-        Ok(Taken { mode, identity, caps, request, descriptors, sources, procfs })
+        Ok(Taken { job: self, sources, procfs })
     }
 }
 
@@ -161,8 +153,9 @@ fn directory_path(asked: &Operation, fd: BorrowedFd<'_>) -> Option<CString> {
 /// Refuses objects that the kernel would clone but that are nobody's files (T39, T40), and gives
 /// the kernel's path of the others.
 ///
-/// A call here may wait for the server of a network or FUSE file system, as the caller itself would;
-/// no longer than `patience` (T77).
+/// A call here may wait for the server of a network or FUSE file system, as the caller itself would
+/// (T77): in general no longer than `patience`, but as long as the server likes where the kernel
+/// does not let a signal end the call.
 fn inspect(procfs: &Procfs, fd: BorrowedFd<'_>, object: Object) -> Result<CString, Failure> {
     let refuse = |call, hint, errno: Errno| because(Stage::Clone, call, object, hint)(errno);
     let mut buffer = [0; SOURCE_PATH];
@@ -191,12 +184,8 @@ fn inspect(procfs: &Procfs, fd: BorrowedFd<'_>, object: Object) -> Result<CStrin
 
 /// A console has to be a terminal that the caller could open (T52).
 fn terminal(fd: BorrowedFd<'_>, object: Object) -> Result<(), Failure> {
-    rustix::termios::tcgetattr(fd).map(drop).map_err(because(
-        Stage::Clone,
-        Call::Ioctl,
-        object,
-        Hint::NotATerminal,
-    ))
+    let fail = because(Stage::Clone, Call::Ioctl, object, Hint::NotATerminal);
+    rustix::termios::tcgetattr(fd).map(drop).map_err(fail)
 }
 
 /// A clone of a source, or why there is none.
@@ -222,7 +211,7 @@ pub(crate) fn clone_tree(
     set: u64,
     propagation: Propagation,
 ) -> Result<OwnedFd, (Call, Errno)> {
-    let raised = CapabilitySet::SYS_ADMIN;
+    let raised = Cap::SYS_ADMIN;
     match caps.with(raised, || open_tree_attr(fd, set, propagation)) {
         // Before Linux 6.15, or filtered away: the same in two steps.
         Err(Errno::NOSYS | Errno::PERM) => {}

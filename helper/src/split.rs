@@ -7,23 +7,24 @@ use std::os::fd::{AsFd, OwnedFd};
 
 use rustix::io::Errno;
 use rustix::net::{AddressFamily, SocketFlags, SocketType, sockopt};
-use rustix::process::{DumpableBehavior, Pid};
-use rustix::thread::CapabilitySet;
+use rustix::process::{Pid, Signal};
 use stockade_protocol::event::{Call, Failure, Mode, Namespace, Object, Stage};
 use stockade_protocol::request::Init;
 
 use crate::Status;
-use crate::caps::Caps;
-use crate::fault::{Problem, failed};
+use crate::caps::{Cap, Caps, hide};
+use crate::fault::{Problem, failed, unheard};
 use crate::idmap::IdMap;
 use crate::init;
 use crate::monitor::Ready;
 use crate::namespaces::{InitNamespace, Inside};
-use crate::patience::{Deadline, First, wait_for};
+use crate::patience::{self, Deadline, First, wait_for};
 use crate::procfs::Procfs;
 use crate::relinquish::{become_caller, become_root, follow_parent};
 use crate::report::Report;
+use crate::request::Job;
 use crate::sys::process::{Fork, fork};
+use crate::sys::signal;
 use crate::sys::start::exit;
 
 impl Inside {
@@ -40,34 +41,27 @@ impl Inside {
             Fork::Parent(child) => child,
         };
         drop(theirs);
-        let Self {
-            mode,
-            identity,
-            mut caps,
-            request,
-            descriptors,
-            sources,
-            procfs,
-            init_namespace,
-            made,
-        } = self;
+        let Self { job, sources, procfs, init_namespace, made } = self;
+        let Job { mode, identity, mut caps, request, descriptors, deadline } = job;
         // They are init's now; this process is to hold nothing worth stealing (T31).
         drop((descriptors, sources));
+        // What hangs from here on hangs in init, for which this process waits until the deadline: its own
+        // end comes after that.
+        signal::alarm(patience::SECONDS.saturating_add(5));
 
         if let (InitNamespace::New(map), Mode::Root | Mode::SetuidRoot) = (init_namespace, mode) {
             // The one thing that still takes privilege here, and only when init says so: one byte, the
             // same action always (I9). Init is our own child and holds no foreign code.
-            if wait_for_namespace(&ours, report.socket()).map_err(fail(Call::Read))? {
+            if wait_for_namespace(&ours, report.socket(), child, deadline)? {
                 write_map(mode, &mut caps, map, child, &procfs)?;
                 rustix::io::write(&ours, &[0]).map_err(fail(Call::Write))?;
             }
         }
-        caps.empty_bounding_set(CapabilitySet::empty()).map_err(fail(Call::Prctl))?;
+        caps.empty_bounding_set(Cap::empty()).map_err(fail(Call::Prctl))?;
         caps.give_up().map_err(fail(Call::Capset))?;
-        become_caller(mode, identity).map_err(|(call, errno)| fail(call)(errno))?;
-        rustix::process::set_dumpable_behavior(DumpableBehavior::NotDumpable)
-            .map_err(fail(Call::Prctl))?;
-        let supervision = &request.get().supervision;
+        become_caller(mode, identity)?;
+        hide().map_err(fail(Call::Prctl))?;
+        let supervision = request.get().supervision.clone();
         // A payload that is pid 1 itself cannot be relied on to follow us: there the monitor has to
         // live until it has killed it, and goes by the socket alone.
         let follow = supervision.end_with_caller && supervision.init == Init::Reaper;
@@ -75,7 +69,10 @@ impl Inside {
         if follow && rustix::process::getppid() != identity.parent {
             exit(Status::Failed);
         }
-        Ok(Ready::new(child, identity.parent, ours, procfs, made, request))
+        let parent = identity.parent;
+        // From here on it has no privilege and may wait.
+        signal::alarm(0);
+        Ok(Ready { init: child, parent, channel: ours, procfs, made, supervision, deadline })
     }
 }
 
@@ -92,11 +89,20 @@ fn channel() -> Result<(OwnedFd, OwnedFd), Errno> {
 /// channel for the monitor to pass on.
 ///
 /// The caller may have gone, or a file system hang, meanwhile: then this ends, and init with it.
-fn wait_for_namespace(channel: &OwnedFd, caller: &OwnedFd) -> Result<bool, Errno> {
-    match wait_for(channel.as_fd(), caller.as_fd(), Some(Deadline::new())) {
+fn wait_for_namespace(
+    channel: &OwnedFd,
+    caller: &OwnedFd,
+    init: Pid,
+    deadline: Deadline,
+) -> Result<bool, Failure> {
+    let fail = failed(Stage::Drop, Call::Read, Object::None);
+    match wait_for(channel.as_fd(), caller.as_fd(), Some(deadline)) {
         First::Message => {}
         First::CallerGone => exit(Status::Failed),
-        First::Late => return Err(Errno::TIMEDOUT),
+        First::Late => {
+            unheard(rustix::process::kill_process(init, Signal::KILL));
+            return Err(failed(Stage::Build, Call::Wait, Object::None)(Errno::TIMEDOUT));
+        }
     }
     let peek = rustix::net::RecvFlags::PEEK;
     loop {
@@ -105,10 +111,10 @@ fn wait_for_namespace(channel: &OwnedFd, caller: &OwnedFd) -> Result<bool, Errno
             Ok((1, _)) => break,
             Ok(_) => return Ok(false),
             Err(Errno::INTR) => {}
-            Err(errno) => return Err(errno),
+            Err(errno) => return Err(fail(errno)),
         }
     }
-    rustix::io::read(channel, &mut [0]).map(|_| true)
+    rustix::io::read(channel, &mut [0]).map(|_| true).map_err(fail)
 }
 
 /// Writes the id maps of init's namespace from outside.
@@ -124,13 +130,7 @@ fn write_map(
         exit(Status::Defect);
     }
     // SETFCAP counts where root maps its own id 0.
-    let raised = CapabilitySet::SYS_ADMIN
-        | CapabilitySet::SETUID
-        | CapabilitySet::SETGID
-        | CapabilitySet::SETFCAP;
-    map.write(procfs, &init.as_raw_nonzero().to_string(), caps, raised).map_err(failed(
-        Stage::Drop,
-        Call::Write,
-        user,
-    ))
+    let raised = Cap::SYS_ADMIN | Cap::SETUID | Cap::SETGID | Cap::SETFCAP;
+    let fail = failed(Stage::Drop, Call::Write, user);
+    map.write(procfs, &init.as_raw_nonzero().to_string(), caps, raised).map_err(fail)
 }

@@ -3,7 +3,7 @@
 
 use std::collections::BTreeSet;
 use std::os::fd::AsFd;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use harness::frontend::{exec, stockade};
 use harness::process::{Ending, eventually, patience, slowness};
@@ -46,11 +46,20 @@ fn signal(seen: &Seen, signal: i32) {
     }
 }
 
+/// Twice as long as a sandbox takes to start and end here, in microseconds: moments within are before,
+/// during and after its start.
+fn start_time(fixture: &Fixture) -> u64 {
+    let begun = Instant::now();
+    exec(fixture).args(["--", "true"]).run().assert_code(0);
+    u64::try_from(begun.elapsed().as_micros()).expect("not that long").saturating_mul(2)
+}
+
 fn t24_killed_at_a_random_moment_nothing_is_left(fixture: &Fixture) -> Outcome {
     sys::become_subreaper().expect("anybody may");
     drop(fixture.home());
     let runtime = fixture.directory("runtime");
     let mut dice = Dice::new(0x5eed_0006);
+    let window = start_time(fixture).max(20_000);
     let mounts = watch::mount_table();
     let before = files(fixture);
     let mut kinds: std::collections::BTreeMap<String, u32> = std::collections::BTreeMap::new();
@@ -58,7 +67,7 @@ fn t24_killed_at_a_random_moment_nothing_is_left(fixture: &Fixture) -> Outcome {
     for round in 0..kills / slowness() {
         let running =
             exec(fixture).env("XDG_RUNTIME_DIR", &runtime).args(["--", "sleep", "30"]).start();
-        std::thread::sleep(Duration::from_micros(dice.roll() % 20_000) * slowness());
+        std::thread::sleep(Duration::from_micros(dice.roll() % window));
         let seen = processes(fixture);
         let Some(victim) = seen.get(dice.below(seen.len())) else {
             panic!("round {round}: nothing runs");
@@ -84,6 +93,7 @@ fn t24_killed_at_a_random_moment_nothing_is_left(fixture: &Fixture) -> Outcome {
 fn t35_killed_frontends_take_their_sandbox_along(fixture: &Fixture) -> Outcome {
     sys::become_subreaper().expect("anybody may");
     let mut dice = Dice::new(0x5eed_0007);
+    let window = start_time(fixture).max(10_000);
     for round in 0..100 / slowness() {
         // The caller of the frontend is killed; with this option everything below it goes.
         let script =
@@ -97,7 +107,7 @@ fn t35_killed_frontends_take_their_sandbox_along(fixture: &Fixture) -> Outcome {
         let begun =
             || processes(fixture).iter().any(|seen| seen.name == "stockade-helper").then_some(());
         assert!(eventually(patience(), begun).is_some(), "round {round}: no helper");
-        std::thread::sleep(Duration::from_micros(dice.roll() % 10_000) * slowness());
+        std::thread::sleep(Duration::from_micros(dice.roll() % window));
         running.process.signal(nix::sys::signal::Signal::SIGKILL);
         let left = watch::wait_until_gone(|| processes(fixture));
         assert!(left.is_empty(), "round {round}: {left:?}");

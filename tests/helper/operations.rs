@@ -12,6 +12,7 @@ pub(crate) const CASES: &[Case] = &[
     case!(a_later_bind_may_be_writable_below_a_read_only_one),
     case!(tmpfs_has_mode_and_size),
     case!(directories_and_parents_have_their_modes),
+    case!(a_directory_made_in_a_bound_tree_has_its_set_id_bit),
     case!(files_are_made_from_bytes_and_descriptors),
     case!(an_existing_file_is_emptied_and_keeps_its_mode),
     case!(symlinks_may_exist_if_they_say_the_same),
@@ -89,6 +90,16 @@ fn directories_and_parents_have_their_modes(fixture: &Fixture) -> Outcome {
     let (uid, gid) = (fixture.user.uid, fixture.user.gid);
     let modes = "711\n711\n2750\n";
     shows(fixture, &spec, &format!("{modes}{uid}:{gid}\n"));
+    Outcome::Passed
+}
+
+fn a_directory_made_in_a_bound_tree_has_its_set_id_bit(fixture: &Fixture) -> Outcome {
+    // A directory of the machine's disk, not of a tmpfs.
+    let source = fixture.directory("source");
+    let mut spec = Spec::shell("stat -c %a /d/made");
+    spec.bind(&source, "/d", Access::ReadWrite);
+    spec.push(Operation::Directory { destination: place("/d/made"), mode: 0o2750 });
+    shows(fixture, &spec, "2750\n");
     Outcome::Passed
 }
 
@@ -219,16 +230,17 @@ fn steps_are_taken_in_order(fixture: &Fixture) -> Outcome {
 
 fn thousands_of_binds_are_built(fixture: &Fixture) -> Outcome {
     const MANY: usize = 3000;
+    let wide = nix::sys::resource::Resource::RLIMIT_NOFILE;
+    let (_, hard) = nix::sys::resource::getrlimit(wide).expect("a limit");
+    if hard < 4096 {
+        return Outcome::Skipped(format!("only {hard} descriptors may be open"));
+    }
+    // This process holds the sources as well.
+    nix::sys::resource::setrlimit(wide, hard, hard).expect("up to the hard limit");
     let mut spec = Spec::shell("ls /m | wc -l; exit 0");
     for number in 0..MANY {
         spec.bind("/etc/passwd", &format!("/m/{number}"), Access::ReadOnly);
     }
-    let soft = nix::sys::resource::getrlimit(nix::sys::resource::Resource::RLIMIT_NOFILE);
-    let (_, hard) = soft.expect("a limit");
-    if hard < 4096 {
-        return Outcome::Skipped(format!("only {hard} descriptors may be open"));
-    }
-    let wide = nix::sys::resource::Resource::RLIMIT_NOFILE;
     let launch = harness::raw::helper(fixture).limit(wide, hard, hard);
     let mut raw = RawHelper::start(launch);
     raw.send(&spec);
