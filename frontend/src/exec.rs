@@ -4,37 +4,33 @@
 //! A function of the options, the caller and the files of the host; it starts nothing and changes
 //! nothing but what `:create`, `--name` and `--persist` ask to be made.
 
-use std::ffi::{OsStr, OsString};
-use std::os::fd::OwnedFd;
-use std::os::unix::ffi::OsStrExt as _;
-use std::path::{Component, Path, PathBuf};
+mod command;
+mod directory;
+mod error;
+mod passed;
 
-use stockade_protocol::limits;
+use std::ffi::OsString;
+use std::os::unix::ffi::OsStrExt as _;
+use std::path::{Path, PathBuf};
+
 use stockade_protocol::request::{Demand, Group};
-use stockade_protocol::text::{Argument, Hostname, Program, SandboxPath, TextFault};
+use stockade_protocol::text::Hostname;
+
+pub use error::ExecError;
+pub use passed::{Passed, inherit};
 
 use crate::caller::Caller;
-use crate::descriptor::{self, DescriptorError};
 use crate::device;
-use crate::environment::{Environment, EnvironmentError};
-use crate::filesystem::export::{ExportError, Exports};
-use crate::filesystem::grant::{self, GrantError};
-use crate::filesystem::locate::tidy;
-use crate::filesystem::token::Access;
-use crate::home::{self, HomeError, Name};
-use crate::message::{Notice, shown};
+use crate::environment::Environment;
+use crate::filesystem::grant;
+use crate::home::{self, Name};
+use crate::message::Notice;
 use crate::permission::{Feature, Permissions, Share};
 use crate::runtime;
-use crate::sandbox::{Sandbox, SandboxError};
-use crate::scope::{self, ScopeError};
-use crate::seccomp::{self, SeccompError};
+use crate::sandbox::Sandbox;
+use crate::scope;
+use crate::seccomp;
 use crate::socket::{self, Wiring};
-
-/// Where programs are looked for if the environment does not say.
-const PATH: &str = "/usr/local/bin:/usr/bin:/bin:/usr/local/sbin:/usr/sbin:/sbin";
-
-/// What runs a script without `#!`, as `execvp(3)` would.
-const SHELL: &str = "/bin/sh";
 
 /// The value of `container`, by which programs notice that they are in one.
 const CONTAINER: &str = "stockade";
@@ -75,110 +71,6 @@ pub struct Plan {
     pub notices: Vec<Notice>,
 }
 
-/// Why there is no sandbox.
-#[derive(Debug, thiserror::Error)]
-#[non_exhaustive]
-pub enum ExecError {
-    /// No command, or one without a name.
-    #[error("cannot run the command\nits name is empty\nname a program")]
-    NoCommand,
-    /// An argument that `execve(2)` does not take.
-    #[error("cannot pass the argument '{}' to the command\n{fault}", shown(argument))]
-    Argument {
-        /// As given.
-        argument: OsString,
-        /// What is wrong.
-        fault: TextFault,
-    },
-    /// The host name breaks a rule.
-    #[error(
-        "cannot use '{}' as the host name\n{fault}\nuse 1 to 63 of A-Z, a-z, 0-9, '.' and '-'",
-        shown(hostname)
-    )]
-    Hostname {
-        /// As given.
-        hostname: OsString,
-        /// What is wrong.
-        fault: TextFault,
-    },
-    /// The project would be the whole home or more.
-    #[error(
-        "cannot use {} as the project\n\
-         that would share {} with the sandbox\n\
-         go into the directory of the project, or share the rest by name with --filesystem",
-        shown(path),
-        what
-    )]
-    Project {
-        /// As resolved.
-        path: PathBuf,
-        /// What would be shared.
-        what: &'static str,
-    },
-    /// The project is no directory.
-    #[error("cannot use {} as the project\nit is not a directory", shown(path))]
-    ProjectKind {
-        /// As given.
-        path: PathBuf,
-    },
-    /// A relative path where there is no directory it could be relative to.
-    #[error(
-        "cannot find {}\nthe current directory does not exist any more\ngive an absolute path",
-        shown(path)
-    )]
-    Nowhere {
-        /// As given.
-        path: PathBuf,
-    },
-    /// A path that is to be resolved on the host cannot be.
-    #[error("cannot find {}\n{reason}", shown(path))]
-    Path {
-        /// As given.
-        path: PathBuf,
-        /// Why.
-        reason: std::io::Error,
-    },
-    /// The standard descriptors are passed anyway.
-    #[error(
-        "cannot pass the file descriptor {number} separately\n\
-         0, 1 and 2 are always passed\nleave the option out"
-    )]
-    Standard {
-        /// As given.
-        number: u32,
-    },
-    /// A descriptor was given twice.
-    #[error("cannot pass the file descriptor {number} twice\nname it once")]
-    Twice {
-        /// As given.
-        number: u32,
-    },
-    /// A descriptor cannot be passed.
-    #[error(transparent)]
-    Descriptor(#[from] DescriptorError),
-    /// A place cannot be shared.
-    #[error(transparent)]
-    Grant(#[from] GrantError),
-    /// The project cannot be shared.
-    #[error(transparent)]
-    Export(#[from] ExportError),
-    /// There is no home.
-    #[error(transparent)]
-    Home(#[from] HomeError),
-    /// A variable cannot be passed.
-    #[error(transparent)]
-    Environment(#[from] EnvironmentError),
-    /// There is no system call filter.
-    #[error(transparent)]
-    Seccomp(#[from] SeccompError),
-    /// There is no Landlock ruleset.
-    #[error(transparent)]
-    Scope(#[from] ScopeError),
-    /// The description cannot be made.
-    #[error(transparent)]
-    Sandbox(#[from] SandboxError),
-}
-
 /// Describes the sandbox for these options, and these descriptors of the caller's.
 ///
 /// # Errors
@@ -194,7 +86,7 @@ pub fn plan(options: &Options, caller: &Caller, passed: Vec<Passed>) -> Result<P
     let project = options
         .project
         .as_deref()
-        .map(|directory| share_project(directory, caller, &mut exports))
+        .map(|directory| directory::share_project(directory, caller, &mut exports))
         .transpose()?;
     grant::grant(&permissions.filesystems, caller, &mut exports, &mut notices)?;
     // R60: with the home granted there is nothing to persist.
@@ -218,11 +110,11 @@ pub fn plan(options: &Options, caller: &Caller, passed: Vec<Passed>) -> Result<P
     let sockets = socket::prepare(permissions, &mut wiring)?;
 
     confine(options, sockets.abstract_display, &mut sandbox)?;
-    command(options, &environment, &mut sandbox)?;
+    command::describe(options, &environment, &mut sandbox)?;
     let payload = &mut sandbox.request.payload;
     payload.environment = environment.variables()?;
     payload.umask = caller.umask;
-    payload.directories = directories(options, project, caller)?;
+    payload.directories = directory::starting_points(options, project, caller)?;
     if options.new_session {
         payload.group = Group::Session;
     }
@@ -251,45 +143,6 @@ fn namespaces(options: &Options, sandbox: &mut Sandbox) -> Result<(), ExecError>
     Ok(())
 }
 
-/// Shares the project and gives its path in the sandbox.
-fn share_project(
-    directory: &Path,
-    caller: &Caller,
-    exports: &mut Exports,
-) -> Result<PathBuf, ExecError> {
-    let absolute = absolute(directory, caller)?;
-    // `..` cannot be shared as it is written; what it leads to can.
-    let path = if absolute.components().any(|component| component == Component::ParentDir) {
-        std::fs::canonicalize(&absolute)
-            .map_err(|reason| ExecError::Path { path: absolute.clone(), reason })?
-    } else {
-        tidy(&absolute)
-    };
-    if path == Path::new("/") {
-        return Err(ExecError::Project { path, what: "the whole system" });
-    }
-    match std::fs::metadata(&path) {
-        Ok(found) if found.is_dir() => {}
-        Ok(_) => return Err(ExecError::ProjectKind { path }),
-        Err(reason) => return Err(ExecError::Path { path, reason }),
-    }
-    let real = exports.share(&path, Access::ReadWrite)?;
-    let home = grant::real_home(&caller.home).unwrap_or_else(|_| caller.home.clone());
-    if home.starts_with(&real) {
-        return Err(ExecError::Project { path: real, what: "your whole home" });
-    }
-    Ok(real)
-}
-
-/// `path` as seen from the caller's directory.
-fn absolute(path: &Path, caller: &Caller) -> Result<PathBuf, ExecError> {
-    match &caller.directory {
-        _ if path.is_absolute() => Ok(path.to_owned()),
-        Some(directory) => Ok(directory.join(path)),
-        None => Err(ExecError::Nowhere { path: path.to_owned() }),
-    }
-}
-
 /// The environment before the sockets change it (R152).
 fn environment(options: &Options, caller: &Caller) -> Environment {
     let mut environment = if options.clear_environment {
@@ -298,7 +151,7 @@ fn environment(options: &Options, caller: &Caller) -> Environment {
         Environment::inherited(&caller.environment)
     };
     environment.set_default("HOME", &caller.home);
-    environment.set_default("PATH", PATH);
+    environment.set_default("PATH", command::PATH);
     for (name, value) in &options.permissions.environment {
         match value {
             Some(value) => environment.set(name, value),
@@ -337,117 +190,34 @@ fn confine(
     Ok(())
 }
 
-/// The command: where it is looked for, and its arguments.
-fn command(
-    options: &Options,
-    environment: &Environment,
-    sandbox: &mut Sandbox,
-) -> Result<(), ExecError> {
-    let payload = &mut sandbox.request.payload;
-    let name = options.command.first().filter(|name| !name.is_empty());
-    let name = name.ok_or(ExecError::NoCommand)?;
-    let failed = |fault| ExecError::Argument { argument: name.clone(), fault };
-    if name.as_bytes().contains(&b'/') {
-        payload.programs = vec![Program::new(name.as_bytes()).map_err(failed)?];
-    } else {
-        // A directory of PATH whose name is too long has no programs.
-        let path = environment.get("PATH").unwrap_or(OsStr::new(PATH));
-        let candidates = runtime::candidates(name, path);
-        let programs = candidates.iter().map(|path| Program::new(path.as_os_str().as_bytes()));
-        payload.programs = programs.filter_map(Result::ok).take(limits::PROGRAMS).collect();
-        if payload.programs.is_empty() {
-            return Err(failed(TextFault::TooLong));
-        }
-    }
-    payload.interpreter = Program::new(SHELL).ok();
-    payload.arguments = options
-        .command
-        .iter()
-        .map(|argument| {
-            Argument::new(argument.as_bytes())
-                .map_err(|fault| ExecError::Argument { argument: argument.clone(), fault })
-        })
-        .collect::<Result<_, _>>()?;
-    Ok(())
-}
-
-/// Where the command may start (R158). What was named must be there; otherwise the first of the
-/// usual places that exists inside.
-fn directories(
-    options: &Options,
-    project: Option<PathBuf>,
-    caller: &Caller,
-) -> Result<Vec<SandboxPath>, ExecError> {
-    if let Some(directory) = &options.directory {
-        let path = match &project {
-            Some(project) => project.join(directory),
-            None => absolute(directory, caller)?,
-        };
-        return Ok(vec![crate::sandbox::sandbox_path(&tidy(&path))?]);
-    }
-    if let Some(project) = project {
-        return Ok(vec![crate::sandbox::sandbox_path(&project)?]);
-    }
-    let usual = caller.directory.iter().chain([&caller.home]);
-    let paths = usual.filter_map(|path| crate::sandbox::sandbox_path(&tidy(path)).ok());
-    let mut paths: Vec<_> = paths.chain([SandboxPath::root()]).collect();
-    paths.dedup();
-    Ok(paths)
-}
-
-/// A descriptor for the command, under its own number.
-#[derive(Debug)]
-pub struct Passed {
-    number: u32,
-    descriptor: OwnedFd,
-}
-
-/// Takes the descriptors that the command is to inherit. To be called before this process opens
-/// any of its own, which would look like one of the caller's.
-///
-/// # Errors
-/// If one is not open, or cannot be passed.
-pub fn inherit(numbers: &[u32]) -> Result<Vec<Passed>, ExecError> {
-    let mut passed: Vec<Passed> = Vec::with_capacity(numbers.len());
-    for number in numbers.iter().copied() {
-        if number <= 2 {
-            return Err(ExecError::Standard { number });
-        }
-        if passed.iter().any(|earlier| earlier.number == number) {
-            return Err(ExecError::Twice { number });
-        }
-        passed.push(Passed { number, descriptor: descriptor::inherited(number)? });
-    }
-    Ok(passed)
-}
-
 #[cfg(test)]
 #[expect(clippy::wildcard_enum_match_arm, reason = "tests look for one kind of operation")]
 mod tests {
     use super::*;
     use crate::caller::tests::caller;
     use crate::filesystem::locate::tests::Scratch;
-    use crate::filesystem::token::Place;
+    use crate::filesystem::token::{Access, Place};
     use crate::permission::Change;
-    use std::os::unix::fs::symlink;
+    use std::ffi::OsStr;
     use stockade_protocol::request::{self, Operation};
+    use stockade_protocol::text::SandboxPath;
 
-    fn options(changes: &[Change]) -> Options {
+    pub(super) fn options(changes: &[Change]) -> Options {
         let mut options = Options { command: vec!["ls".into()], ..Options::default() };
         changes.iter().cloned().for_each(|change| options.permissions.apply(change));
         options
     }
 
-    fn planned(options: &Options, caller: &Caller) -> Sandbox {
+    pub(super) fn planned(options: &Options, caller: &Caller) -> Sandbox {
         plan(options, caller, Vec::new()).unwrap().sandbox
     }
 
-    fn text(path: &SandboxPath) -> &str {
+    pub(super) fn text(path: &SandboxPath) -> &str {
         path.as_c_str().to_str().unwrap()
     }
 
     /// The binds that are not read-only.
-    fn writable(sandbox: &Sandbox) -> Vec<String> {
+    pub(super) fn writable(sandbox: &Sandbox) -> Vec<String> {
         let bind = |operation: &Operation| match operation {
             Operation::Bind(bind) if bind.access == request::Access::ReadWrite => {
                 Some(text(&bind.destination.path).to_owned())
@@ -515,40 +285,6 @@ mod tests {
     }
 
     #[test]
-    fn a_project_is_shared_and_worked_in() {
-        let scratch = Scratch::new();
-        let real = scratch.directory("home/real");
-        symlink("real", scratch.join("home/link")).unwrap();
-        let mut caller = caller(&scratch.join("home"), &[]);
-        caller.directory = Some(scratch.join("home/link"));
-        for (given, expected) in [(".", &real), ("../real", &real)] {
-            let mut options = options(&[]);
-            options.project = Some(given.into());
-            let sandbox = planned(&options, &caller);
-            assert_eq!(writable(&sandbox), [expected.to_str().unwrap()], "{given}");
-            let directories = &sandbox.request.payload.directories;
-            let directories: Vec<_> = directories.iter().map(text).collect();
-            assert_eq!(directories, [expected.to_str().unwrap()], "{given}");
-        }
-    }
-
-    #[test]
-    fn a_project_is_neither_the_home_nor_the_root() {
-        let scratch = Scratch::new();
-        let home = scratch.directory("home");
-        let file = scratch.file("home/file", "");
-        let caller = caller(&home, &[]);
-        for given in [Path::new("/"), &home, &scratch.0, &file, Path::new("/usr/share")] {
-            let mut options = options(&[]);
-            options.project = Some(given.to_owned());
-            let error = inherit(&options.pass)
-                .and_then(|passed| plan(&options, &caller, passed))
-                .unwrap_err();
-            assert!(error.to_string().starts_with("cannot "), "{error}");
-        }
-    }
-
-    #[test]
     fn r60_a_granted_home_is_the_real_one() {
         let scratch = Scratch::new();
         let changes = [
@@ -588,48 +324,10 @@ mod tests {
         options.clear_environment = true;
         let sandbox = planned(&options, &caller(&scratch.0, &[("LANG", "C"), ("PATH", "/p")]));
         assert_eq!(variable(&sandbox, "LANG"), None);
-        assert_eq!(variable(&sandbox, "PATH").as_deref(), Some(PATH));
+        assert_eq!(variable(&sandbox, "PATH").as_deref(), Some(command::PATH));
         assert_eq!(variable(&sandbox, "A").as_deref(), Some("b"));
         assert_eq!(variable(&sandbox, "HOME").as_deref(), scratch.0.to_str());
         assert_eq!(sandbox.request.payload.environment.len(), 5);
-    }
-
-    #[test]
-    fn a_command_with_a_slash_is_its_own_place() {
-        let scratch = Scratch::new();
-        let caller = caller(&scratch.0, &[("PATH", "/a::/b")]);
-        let programs = |name: &str| {
-            let mut options = options(&[]);
-            options.command = vec![name.into(), "-x".into()];
-            let payload = planned(&options, &caller).request.payload;
-            assert_eq!(payload.arguments.len(), 2);
-            let texts = payload.programs.iter().map(|p| p.as_c_str().to_str().unwrap().to_owned());
-            texts.collect::<Vec<_>>()
-        };
-        assert_eq!(programs("./x"), ["./x"]);
-        assert_eq!(programs("x"), ["/a/x", "./x", "/b/x"]);
-    }
-
-    #[test]
-    fn r158_the_command_starts_where_it_was_called_or_at_home() {
-        let scratch = Scratch::new();
-        let mut caller = caller(&scratch.0, &[]);
-        caller.directory = Some("/srv".into());
-        let directories = |options: &Options| {
-            let payload = planned(options, &caller).request.payload;
-            payload.directories.iter().map(|path| text(path).to_owned()).collect::<Vec<_>>()
-        };
-        assert_eq!(directories(&options(&[])), ["/srv", scratch.0.to_str().unwrap(), "/"]);
-        let mut named = options(&[]);
-        named.directory = Some("sub/".into());
-        assert_eq!(directories(&named), ["/srv/sub"]);
-    }
-
-    #[test]
-    fn passed_descriptors_are_open_and_not_standard() {
-        for numbers in [&[1][..], &[1_000_000], &[1_000_000, 1_000_000]] {
-            assert!(inherit(numbers).is_err(), "{numbers:?}");
-        }
     }
 
     #[test]
