@@ -132,7 +132,7 @@ pub fn prepare<'a>(
     if persist.peek().is_none() {
         // For the symlinks that lead to the home.
         exports.private(&caller.home, 0o700)?;
-        exports.show(kept, &path, home, Access::ReadWrite);
+        exports.show(kept, &path, home, Access::ReadWrite)?;
         return Ok(());
     }
     exports.private(&caller.home, 0o700)?;
@@ -141,7 +141,7 @@ pub fn prepare<'a>(
         let start = rustix::io::fcntl_dupfd_cloexec(&kept, 0).map_err(failed)?;
         let object = descend(start, Path::new(below), 0o755).map_err(failed)?;
         let destination = if below.is_empty() { home.clone() } else { home.join(below) };
-        exports.show(object, &path.join(below), destination, Access::ReadWrite);
+        exports.show(object, &path.join(below), destination, Access::ReadWrite)?;
     }
     Ok(())
 }

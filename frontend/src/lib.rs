@@ -18,6 +18,7 @@ pub mod helper_path;
 pub mod home;
 pub mod launch;
 pub mod message;
+pub mod object;
 pub mod permission;
 pub mod runtime;
 pub mod sandbox;

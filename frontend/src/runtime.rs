@@ -78,27 +78,28 @@ pub fn prepare(
         exports.symlink(PROFILE.into(), target);
     }
     if network {
-        show_resolver(&mut exports);
+        show_resolver(&mut exports)?;
     }
     Ok(exports)
 }
 
 /// `/etc/resolv.conf` is usually a symlink to what the network manager keeps below `/run`; without
 /// that file no name is resolved.
-fn show_resolver(exports: &mut Exports) {
+fn show_resolver(exports: &mut Exports) -> Result<(), SandboxError> {
     use crate::filesystem::token::Access;
     let Ok(located) = locate(Path::new("/etc/resolv.conf")) else {
-        return;
+        return Ok(());
     };
     if let Some(object) = located.object.filter(|_| !located.links.is_empty()) {
         let seen = SYSTEM.iter().chain(&LINKED).any(|system| located.path.starts_with(system));
         if !seen {
-            exports.show(object, &located.path, located.path.clone(), Access::ReadOnly);
+            exports.show(object, &located.path, located.path.clone(), Access::ReadOnly)?;
         }
         for link in located.links {
             exports.symlink(link.path, link.target);
         }
     }
+    Ok(())
 }
 
 /// Opens an object for binding; one that is not there is none.

@@ -5,7 +5,7 @@
 use std::os::fd::OwnedFd;
 use std::path::{Path, PathBuf};
 
-use rustix::fs::{AtFlags, CWD, FileType, Mode, OFlags, StatxFlags};
+use rustix::fs::{CWD, FileType, Mode, OFlags};
 use rustix::io::Errno;
 use stockade_protocol::limits;
 use stockade_protocol::request::{
@@ -15,6 +15,7 @@ use stockade_protocol::request::{
 use stockade_protocol::text::{SandboxPath, SymlinkTarget, TextFault};
 
 use crate::message::shown;
+use crate::object::Object;
 
 /// Permission bits of directories that have to be made on the way to a destination.
 const PARENTS: u32 = 0o755;
@@ -155,9 +156,26 @@ impl Sandbox {
         destination: &Path,
         access: Access,
     ) -> Result<(), SandboxError> {
-        let kind = source_kind(&fd, name)?;
+        let object =
+            Object::new(fd).map_err(|errno| SandboxError::Open { path: name.to_owned(), errno })?;
+        self.bind_object(object, name, destination, access)
+    }
+
+    /// Binds an object that was looked at already. `name` is what messages call it.
+    ///
+    /// # Errors
+    /// If the destination breaks a rule.
+    pub fn bind_object(
+        &mut self,
+        object: Object,
+        name: &Path,
+        destination: &Path,
+        access: Access,
+    ) -> Result<(), SandboxError> {
+        let directory = object.kind() == FileType::Directory;
+        let kind = if directory { SourceKind::Directory } else { SourceKind::File };
         let destination = place(destination)?;
-        let source = self.add_descriptor(fd)?;
+        let source = self.add_descriptor(object.into_descriptor())?;
         self.sources.push((self.request.operations.len(), name.to_owned()));
         self.push(Operation::Bind(Bind {
             source,
@@ -254,14 +272,4 @@ pub fn place(path: &Path) -> Result<Destination, SandboxError> {
 pub fn open_path(path: &Path) -> Result<OwnedFd, SandboxError> {
     rustix::fs::openat(CWD, path, OFlags::PATH | OFlags::CLOEXEC, Mode::empty())
         .map_err(|errno| SandboxError::Open { path: path.to_owned(), errno })
-}
-
-/// Whether the object behind an `O_PATH` descriptor is a directory, without waiting for a network
-/// or FUSE server.
-fn source_kind(fd: &OwnedFd, name: &Path) -> Result<SourceKind, SandboxError> {
-    let flags = AtFlags::EMPTY_PATH | AtFlags::STATX_DONT_SYNC;
-    let stat = rustix::fs::statx(fd, c"", flags, StatxFlags::TYPE)
-        .map_err(|errno| SandboxError::Open { path: name.to_owned(), errno })?;
-    let directory = FileType::from_raw_mode(stat.stx_mode.into()) == FileType::Directory;
-    Ok(if directory { SourceKind::Directory } else { SourceKind::File })
 }

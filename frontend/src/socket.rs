@@ -19,8 +19,8 @@ use stockade_protocol::request::Access;
 use crate::caller::Caller;
 use crate::device;
 use crate::environment::Environment;
-use crate::filesystem::locate;
 use crate::message::{Notice, shown};
+use crate::object::Object;
 use crate::permission::{Permissions, Socket};
 use crate::sandbox::{Sandbox, SandboxError, open_path};
 
@@ -162,11 +162,14 @@ impl Wiring<'_> {
         let Ok(object) = open_path(source) else {
             return Ok(false);
         };
-        if locate::kind(&object) != Ok(FileType::Socket) {
+        let Ok(object) = Object::new(object) else {
+            return Ok(false);
+        };
+        if object.kind() != FileType::Socket {
             return Ok(false);
         }
         // Read-only does not stop talking, and keeps the socket's mode as it is (T54).
-        self.sandbox.bind_descriptor(object, source, destination, Access::ReadOnly)?;
+        self.sandbox.bind_object(object, source, destination, Access::ReadOnly)?;
         Ok(true)
     }
 

@@ -6,7 +6,7 @@
 //! symlinks; symlinks that led there are made again. Nothing is ever hidden below something granted
 //! by name (T53).
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::ffi::OsString;
 use std::os::fd::OwnedFd;
 use std::path::{Path, PathBuf};
@@ -19,6 +19,7 @@ use stockade_protocol::request;
 use super::locate::{self, LocateError, Located, locate};
 use super::token::Access;
 use crate::message::shown;
+use crate::object::Object;
 use crate::sandbox::{Sandbox, SandboxError};
 
 /// Places that belong to the sandbox itself: neither they, nor what is in them, nor what they are
@@ -132,7 +133,7 @@ enum Entry {
         mode: u32,
     },
     /// An object of the host.
-    Bound { object: OwnedFd, source: PathBuf, access: Access },
+    Bound { object: Object, source: PathBuf, access: Access },
     /// A symlink.
     Symlink(PathBuf),
 }
@@ -153,6 +154,8 @@ impl Entry {
 pub struct Exports {
     /// By path of the sandbox, in byte order, so that parents come first (R69).
     entries: BTreeMap<OsString, Entry>,
+    /// Mounts that were found to be no automounters, by number.
+    ordinary: BTreeSet<u64>,
 }
 
 impl Exports {
@@ -160,7 +163,7 @@ impl Exports {
     #[must_use]
     pub fn over<'a>(runtime: impl IntoIterator<Item = &'a Path>) -> Self {
         let entry = |path: &Path| (path.as_os_str().to_owned(), Entry::Runtime);
-        Self { entries: runtime.into_iter().map(entry).collect() }
+        Self { entries: runtime.into_iter().map(entry).collect(), ..Self::default() }
     }
 
     /// Exports the object at the absolute path `path` where it is, and gives the path without
@@ -176,7 +179,7 @@ impl Exports {
         let Some(object) = located.object else {
             return Err(ExportError::Missing { path: path.to_owned() });
         };
-        let object = check_kind(object, path)?;
+        let object = self.usable(object, path)?;
         self.link(located.links);
         let entry = Entry::Bound { object, source: located.path.clone(), access };
         self.put(located.path.clone(), entry);
@@ -184,8 +187,20 @@ impl Exports {
     }
 
     /// Shows the host object `source`, already open, at `destination`, which is without symlinks.
-    pub fn show(&mut self, object: OwnedFd, source: &Path, destination: PathBuf, access: Access) {
+    ///
+    /// # Errors
+    /// If it cannot be looked at.
+    pub fn show(
+        &mut self,
+        object: OwnedFd,
+        source: &Path,
+        destination: PathBuf,
+        access: Access,
+    ) -> Result<(), SandboxError> {
+        let object = Object::new(object)
+            .map_err(|errno| SandboxError::Open { path: source.to_owned(), errno })?;
         self.put(destination, Entry::Bound { object, source: source.to_owned(), access });
+        Ok(())
     }
 
     /// Makes a symlink.
@@ -238,7 +253,7 @@ impl Exports {
                         Access::ReadOnly => request::Access::ReadOnly,
                         Access::ReadWrite | Access::Create => request::Access::ReadWrite,
                     };
-                    sandbox.bind_descriptor(object, &source, &path, access)?;
+                    sandbox.bind_object(object, &source, &path, access)?;
                     View::Granted
                 }
                 // R69: the host's own symlink is in view.
@@ -260,6 +275,36 @@ impl Exports {
             locate(path).map_err(|source| ExportError::Locate { path: path.to_owned(), source })?;
         check_reserved(&located.path)?;
         Ok(located)
+    }
+
+    /// R66: only what is a directory, a regular file or a socket, and answers.
+    fn usable(&mut self, object: OwnedFd, path: &Path) -> Result<Object, ExportError> {
+        let object = Object::new(object).map_err(|errno| {
+            let source = LocateError::Open { errno };
+            ExportError::Locate { path: path.to_owned(), source }
+        })?;
+        match object.kind() {
+            FileType::Directory => self.mounted(object, path),
+            FileType::RegularFile | FileType::Socket => Ok(object),
+            FileType::Symlink
+            | FileType::Fifo
+            | FileType::CharacterDevice
+            | FileType::BlockDevice
+            | FileType::Unknown => Err(ExportError::Kind { path: path.to_owned() }),
+        }
+    }
+
+    /// A directory with what belongs on it. What a mount is does not change, so each is asked for
+    /// once.
+    fn mounted(&mut self, object: Object, path: &Path) -> Result<Object, ExportError> {
+        if object.mount().is_some_and(|mount| self.ordinary.contains(&mount)) {
+            return Ok(object);
+        }
+        if is_automounter(&object) {
+            return wait_for_automount(object, path);
+        }
+        self.ordinary.extend(object.mount());
+        Ok(object)
     }
 
     fn link(&mut self, links: Vec<locate::Link>) {
@@ -307,39 +352,24 @@ pub fn is_reserved(path: &Path) -> bool {
     check_reserved(path).is_err()
 }
 
-/// R66: only what is a directory, a regular file or a socket, and answers.
-fn check_kind(object: OwnedFd, path: &Path) -> Result<OwnedFd, ExportError> {
-    let failed = |source| ExportError::Locate { path: path.to_owned(), source };
-    match locate::kind(&object).map_err(failed)? {
-        FileType::Directory => wait_for_automount(object, path),
-        FileType::RegularFile | FileType::Socket => Ok(object),
-        FileType::Symlink
-        | FileType::Fifo
-        | FileType::CharacterDevice
-        | FileType::BlockDevice
-        | FileType::Unknown => Err(ExportError::Kind { path: path.to_owned() }),
-    }
-}
-
-/// A directory that is an automounter's is mounted first; otherwise the sandbox would get an empty
-/// one that it cannot have mounted.
-fn wait_for_automount(object: OwnedFd, path: &Path) -> Result<OwnedFd, ExportError> {
-    let is_autofs = |object: &OwnedFd| {
-        rustix::fs::fstatfs(object).is_ok_and(|stat| u64::try_from(stat.f_type) == Ok(AUTOFS))
-    };
-    if !is_autofs(&object) {
-        return Ok(object);
-    }
+/// Has a directory mounted that is an automounter's; otherwise the sandbox would get an empty one
+/// that it cannot have mounted.
+fn wait_for_automount(object: Object, path: &Path) -> Result<Object, ExportError> {
     // The server behind it may never answer. The thread then stays until this process ends.
     let (sender, receiver) = mpsc::channel();
     std::thread::spawn(move || {
         let flags = OFlags::PATH.union(OFlags::CLOEXEC).union(OFlags::DIRECTORY);
-        sender.send(rustix::fs::openat(&object, c".", flags, Mode::empty())).ok();
+        let opened = rustix::fs::openat(&object, c".", flags, Mode::empty());
+        sender.send(opened.and_then(Object::new)).ok();
     });
     match receiver.recv_timeout(AUTOMOUNT) {
-        Ok(Ok(mounted)) if !is_autofs(&mounted) => Ok(mounted),
+        Ok(Ok(mounted)) if !is_automounter(&mounted) => Ok(mounted),
         Ok(_) | Err(_) => Err(ExportError::Automount { path: path.to_owned() }),
     }
+}
+
+fn is_automounter(object: &Object) -> bool {
+    rustix::fs::fstatfs(object).is_ok_and(|stat| u64::try_from(stat.f_type) == Ok(AUTOFS))
 }
 
 /// Makes a directory and its parents on the host (R70).
@@ -540,7 +570,9 @@ mod tests {
                 let mut exports = Exports::default();
                 for path in paths {
                     let object = crate::sandbox::open_path(Path::new("/")).unwrap();
-                    exports.show(object, Path::new("/"), path.into(), Access::ReadOnly);
+                    exports
+                        .show(object, Path::new("/"), path.into(), Access::ReadOnly)
+                        .unwrap();
                 }
                 lines(exports)
             };

@@ -13,7 +13,7 @@ use super::token::{Access, Place, UserDirectory};
 use super::user_dirs;
 use crate::caller::Caller;
 use crate::message::Notice;
-use crate::sandbox::open_path;
+use crate::sandbox::{SandboxError, open_path};
 
 /// Entries of the host's root that `host` leaves out (R57).
 const NOT_HOST: [&str; 17] = [
@@ -31,6 +31,9 @@ pub enum GrantError {
     /// It cannot be exported.
     #[error(transparent)]
     Export(#[from] ExportError),
+    /// It cannot be looked at.
+    #[error(transparent)]
+    Sandbox(#[from] SandboxError),
     /// The user has no such directory.
     #[error(
         "cannot share {} with the sandbox\n\
@@ -73,7 +76,7 @@ pub fn grant<'a>(
                 continue;
             }
             Place::HostRoot => {
-                show(exports, "/", "/run/host/root", access);
+                show(exports, "/", "/run/host/root", access)?;
                 continue;
             }
             Place::Home(below) => caller.home.join(below),
@@ -95,10 +98,10 @@ pub fn grant<'a>(
     // R57: `host` includes these, at the higher of the modes. It does not include `host-root`,
     // which would bring back everything that R57 leaves out (T54).
     if let Some(access) = system.max(host) {
-        show_system(exports, access, configuration.max(host).is_some());
+        show_system(exports, access, configuration.max(host).is_some())?;
     }
     if let Some(access) = configuration.max(host) {
-        show(exports, "/etc", "/run/host/etc", access);
+        show(exports, "/etc", "/run/host/etc", access)?;
     }
     Ok(())
 }
@@ -124,9 +127,9 @@ fn share_host(exports: &mut Exports, caller: &Caller, access: Access, notices: &
 }
 
 /// R58.
-fn show_system(exports: &mut Exports, access: Access, with_etc: bool) {
-    show(exports, "/usr", "/run/host/usr", access);
-    show(exports, "/var/usrlocal", "/run/host/var/usrlocal", access);
+fn show_system(exports: &mut Exports, access: Access, with_etc: bool) -> Result<(), SandboxError> {
+    show(exports, "/usr", "/run/host/usr", access)?;
+    show(exports, "/var/usrlocal", "/run/host/var/usrlocal", access)?;
     for name in SYSTEM {
         let path = Path::new("/").join(name);
         let destination = Path::new("/run/host").join(name);
@@ -137,13 +140,14 @@ fn show_system(exports: &mut Exports, access: Access, with_etc: bool) {
                     exports.symlink(destination, target.to_owned());
                 }
             }
-            Err(_) => show(exports, &path, &destination, access),
+            Err(_) => show(exports, &path, &destination, access)?,
         }
     }
     if !with_etc {
-        show(exports, "/etc/ld.so.cache", "/run/host/etc/ld.so.cache", access);
-        show(exports, "/etc/alternatives", "/run/host/etc/alternatives", access);
+        show(exports, "/etc/ld.so.cache", "/run/host/etc/ld.so.cache", access)?;
+        show(exports, "/etc/alternatives", "/run/host/etc/alternatives", access)?;
     }
+    Ok(())
 }
 
 /// Shows an object of the host elsewhere, if it exists.
@@ -152,9 +156,12 @@ fn show(
     source: impl AsRef<Path>,
     destination: impl AsRef<Path>,
     access: Access,
-) {
-    if let Ok(object) = open_path(source.as_ref()) {
-        exports.show(object, source.as_ref(), destination.as_ref().to_owned(), access);
+) -> Result<(), SandboxError> {
+    match open_path(source.as_ref()) {
+        Ok(object) => {
+            exports.show(object, source.as_ref(), destination.as_ref().to_owned(), access)
+        }
+        Err(_) => Ok(()),
     }
 }
 

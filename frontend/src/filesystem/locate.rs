@@ -11,8 +11,10 @@ use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::ffi::{OsStrExt as _, OsStringExt as _};
 use std::path::{Component, Path, PathBuf};
 
-use rustix::fs::{AtFlags, CWD, FileType, Mode, OFlags, ResolveFlags, StatxFlags};
+use rustix::fs::{CWD, FileType, Mode, OFlags, ResolveFlags};
 use rustix::io::Errno;
+
+use crate::object;
 
 /// Most symlinks on the way to an object, as in the kernel (R67).
 const LINKS: usize = 40;
@@ -96,7 +98,10 @@ fn walk(path: &Path) -> Result<Located, LocateError> {
             }
             Err(error) => return Err(error),
         };
-        if !follow && kind(&object)? == FileType::Symlink {
+        let symlink = !follow
+            && object::kind(&object).map_err(|errno| LocateError::Open { errno })?
+                == FileType::Symlink;
+        if symlink {
             if links.len() >= LINKS {
                 return Err(LocateError::Loop);
             }
@@ -141,17 +146,6 @@ fn relative(target: &Path, directory: &Path) -> PathBuf {
     let up = names(directory).map(|_| OsString::from(".."));
     let path: PathBuf = up.chain([below.as_os_str().to_owned()]).collect();
     if path.as_os_str().is_empty() { PathBuf::from(".") } else { path }
-}
-
-/// The type of an object, without waiting for a network or FUSE server.
-///
-/// # Errors
-/// The errno of `statx(2)`.
-pub fn kind(object: &OwnedFd) -> Result<FileType, LocateError> {
-    let flags = AtFlags::EMPTY_PATH.union(AtFlags::STATX_DONT_SYNC);
-    let stat = rustix::fs::statx(object, c"", flags, StatxFlags::TYPE)
-        .map_err(|errno| LocateError::Open { errno })?;
-    Ok(FileType::from_raw_mode(stat.stx_mode.into()))
 }
 
 /// Goes from `directory` down `path`, which is relative, through real directories only, making
