@@ -35,6 +35,9 @@ impl Display for Shown<'_> {
 /// Whether a character would not be seen, or would change how its neighbours are seen (R53).
 #[must_use]
 pub fn is_hidden(c: char) -> bool {
+    if c.is_ascii() {
+        return c.is_ascii_control();
+    }
     c.is_control()
         || matches!(u32::from(c),
             0x00AD | 0x0600..=0x0605 | 0x061C | 0x06DD | 0x070F | 0x0890..=0x0891 | 0x08E2

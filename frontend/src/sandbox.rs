@@ -158,7 +158,7 @@ impl Sandbox {
     ) -> Result<(), SandboxError> {
         let object =
             Object::new(fd).map_err(|errno| SandboxError::Open { path: name.to_owned(), errno })?;
-        self.bind_object(object, name, destination, access)
+        self.bind_object(object, name.to_owned(), destination, access)
     }
 
     /// Binds an object that was looked at already. `name` is what messages call it.
@@ -168,7 +168,7 @@ impl Sandbox {
     pub fn bind_object(
         &mut self,
         object: Object,
-        name: &Path,
+        name: PathBuf,
         destination: &Path,
         access: Access,
     ) -> Result<(), SandboxError> {
@@ -176,7 +176,7 @@ impl Sandbox {
         let kind = if directory { SourceKind::Directory } else { SourceKind::File };
         let destination = place(destination)?;
         let source = self.add_descriptor(object.into_descriptor())?;
-        self.sources.push((self.request.operations.len(), name.to_owned()));
+        self.sources.push((self.request.operations.len(), name));
         self.push(Operation::Bind(Bind {
             source,
             kind,

@@ -169,7 +169,7 @@ impl Wiring<'_> {
             return Ok(false);
         }
         // Read-only does not stop talking, and keeps the socket's mode as it is (T54).
-        self.sandbox.bind_object(object, source, destination, Access::ReadOnly)?;
+        self.sandbox.bind_object(object, source.to_owned(), destination, Access::ReadOnly)?;
         Ok(true)
     }
 

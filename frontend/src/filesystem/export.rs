@@ -6,10 +6,11 @@
 //! symlinks; symlinks that led there are made again. Nothing is ever hidden below something granted
 //! by name (T53).
 
-use std::collections::{BTreeMap, BTreeSet};
-use std::ffi::OsString;
+use std::collections::{BTreeMap, BTreeSet, btree_map};
+use std::ffi::{OsStr, OsString};
 use std::os::fd::OwnedFd;
-use std::path::{Path, PathBuf};
+use std::os::unix::ffi::OsStrExt as _;
+use std::path::{Component, Path, PathBuf};
 use std::sync::mpsc;
 use std::time::Duration;
 
@@ -234,12 +235,16 @@ impl Exports {
     /// # Errors
     /// [`SandboxError`].
     pub fn mount(self, sandbox: &mut Sandbox) -> Result<(), SandboxError> {
-        // In byte order `/a-b` comes between `/a` and `/a/b`, so every path is looked up.
-        let mut views: BTreeMap<OsString, View> = BTreeMap::new();
+        // In byte order, everything that begins with the letters of a path follows it at once:
+        // `/a`, `/a-b`, `/a/b`. These are the paths that the current one may still be in.
+        let mut above: Vec<(PathBuf, View)> = Vec::new();
         for (path, entry) in self.entries {
             let path = PathBuf::from(path);
-            let parent = path.ancestors().skip(1).find_map(|above| views.get(above.as_os_str()));
-            let parent = parent.copied().unwrap_or(View::Private);
+            while above.last().is_some_and(|(earlier, _)| !continues(earlier, &path)) {
+                above.pop();
+            }
+            let parent = above.iter().rev().find(|(earlier, _)| path.starts_with(earlier));
+            let parent = parent.map_or(View::Private, |(_, view)| *view);
             let view = match (entry, parent) {
                 (Entry::Runtime, _) => View::Runtime,
                 // The directory above was granted by name, and with it what is in it.
@@ -253,7 +258,7 @@ impl Exports {
                         Access::ReadOnly => request::Access::ReadOnly,
                         Access::ReadWrite | Access::Create => request::Access::ReadWrite,
                     };
-                    sandbox.bind_object(object, &source, &path, access)?;
+                    sandbox.bind_object(object, source, &path, access)?;
                     View::Granted
                 }
                 // R69: the host's own symlink is in view.
@@ -263,7 +268,7 @@ impl Exports {
                     continue;
                 }
             };
-            views.insert(path.into_os_string(), view);
+            above.push((path, view));
         }
         Ok(())
     }
@@ -315,11 +320,22 @@ impl Exports {
 
     /// R68: of two entries for a path the stronger one stays.
     fn put(&mut self, path: PathBuf, entry: Entry) {
-        let path = path.into_os_string();
-        if self.entries.get(&path).is_none_or(|old| old.rank() < entry.rank()) {
-            self.entries.insert(path, entry);
+        match self.entries.entry(path.into_os_string()) {
+            btree_map::Entry::Vacant(place) => {
+                place.insert(entry);
+            }
+            btree_map::Entry::Occupied(mut place) => {
+                if place.get().rank() < entry.rank() {
+                    place.insert(entry);
+                }
+            }
         }
     }
+}
+
+/// Whether `path` begins with the letters of `earlier`, be it below it or not.
+fn continues(earlier: &Path, path: &Path) -> bool {
+    path.as_os_str().as_bytes().starts_with(earlier.as_os_str().as_bytes())
 }
 
 /// What a directory of the sandbox shows.
@@ -335,15 +351,30 @@ enum View {
 
 /// R66. A path that merely begins with the same letters is another path.
 fn check_reserved(path: &Path) -> Result<(), ExportError> {
-    if let Some(reserved) =
-        RESERVED.iter().chain(&RESERVED_INSIDE).find(|place| path.starts_with(place))
-    {
+    // Nearly every path differs from all of these in its first name, which is soon compared.
+    let first = path.components().find_map(|component| match component {
+        Component::Normal(name) => Some(name),
+        Component::RootDir | Component::CurDir | Component::ParentDir | Component::Prefix(_) => {
+            None
+        }
+    });
+    let near = |place: &&&str| first.is_none_or(|name| begins_with(place, name));
+    let mut places = RESERVED.iter().chain(&RESERVED_INSIDE).filter(near);
+    if let Some(reserved) = places.find(|place| path.starts_with(place)) {
         return Err(ExportError::Reserved { path: path.to_owned(), reserved });
     }
-    if let Some(reserved) = RESERVED.iter().find(|place| Path::new(place).starts_with(path)) {
+    let mut places = RESERVED.iter().filter(near);
+    if let Some(reserved) = places.find(|place| Path::new(place).starts_with(path)) {
         return Err(ExportError::AboveReserved { path: path.to_owned(), reserved });
     }
     Ok(())
+}
+
+/// Whether `name` is the first in the absolute path `place`.
+fn begins_with(place: &str, name: &OsStr) -> bool {
+    let names = place.as_bytes().strip_prefix(b"/");
+    let rest = names.and_then(|names| names.strip_prefix(name.as_bytes()));
+    matches!(rest, Some([] | [b'/', ..]))
 }
 
 /// Whether a directory of this path can be given to the sandbox (R66).
@@ -561,6 +592,21 @@ mod tests {
     }
 
     proptest! {
+        /// The first name decides nothing that the whole path would not.
+        #[test]
+        fn r66_reserved_places_are_told_by_whole_names(
+            names in prop::collection::vec(
+                "(/|//|/\\./)(usr|us|usrx|bin|lib|lib64|run|host|hos|stockade|dev|\\.\\.|a)",
+                0..4,
+            )
+        ) {
+            let text = if names.is_empty() { String::from("/") } else { names.concat() };
+            let path = Path::new(&text);
+            let inside = RESERVED.iter().chain(&RESERVED_INSIDE).any(|it| path.starts_with(it));
+            let above = RESERVED.iter().any(|place| Path::new(place).starts_with(path));
+            prop_assert_eq!(is_reserved(path), inside || above, "{}", text);
+        }
+
         /// Whatever is collected in whatever order, a mount is never made above an earlier one.
         #[test]
         fn r69_order_is_independent_of_the_order_of_options(

@@ -8,7 +8,7 @@
 use std::collections::VecDeque;
 use std::ffi::{OsStr, OsString};
 use std::os::fd::{AsFd, OwnedFd};
-use std::os::unix::ffi::{OsStrExt as _, OsStringExt as _};
+use std::os::unix::ffi::OsStringExt as _;
 use std::path::{Component, Path, PathBuf};
 
 use rustix::fs::{CWD, FileType, Mode, OFlags, ResolveFlags};
@@ -179,8 +179,9 @@ pub fn descend(directory: OwnedFd, path: &Path, mode: u32) -> Result<OwnedFd, Er
 /// `..` stays.
 #[must_use]
 pub fn tidy(path: &Path) -> PathBuf {
-    let root = if path.as_os_str().as_bytes().starts_with(b"/") { "/" } else { "" };
-    std::iter::once(OsString::from(root)).chain(names(path)).collect()
+    let mut tidy = PathBuf::with_capacity(path.as_os_str().len());
+    tidy.extend(path.components().filter(|component| *component != Component::CurDir));
+    tidy
 }
 
 #[cfg(test)]

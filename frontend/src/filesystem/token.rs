@@ -205,23 +205,26 @@ pub fn parse(token: &OsStr) -> Result<(Place, Option<Suffix>), TokenError> {
 /// The path, with `\:` and `\\` resolved (R24), and what stands behind the first other colon (R61).
 fn split(text: &str) -> (String, Option<&str>) {
     let mut path = String::with_capacity(text.len());
-    let mut rest = text.chars();
-    while let Some(c) = rest.next() {
-        match c {
-            ':' => return (path, Some(rest.as_str())),
-            '\\' => {
-                let mut ahead = rest.clone();
-                match ahead.next() {
-                    Some(escaped @ (':' | '\\')) => {
-                        path.push(escaped);
-                        rest = ahead;
-                    }
-                    Some(_) | None => path.push(c),
-                }
+    let mut rest = text;
+    while let Some(at) = rest.find([':', '\\']) {
+        let (plain, special) = rest.split_at(at);
+        path.push_str(plain);
+        let Some(behind) = special.strip_prefix('\\') else {
+            return (path, special.strip_prefix(':'));
+        };
+        let mut ahead = behind.chars();
+        match ahead.next() {
+            Some(escaped @ (':' | '\\')) => {
+                path.push(escaped);
+                rest = ahead.as_str();
             }
-            other => path.push(other),
+            Some(_) | None => {
+                path.push('\\');
+                rest = behind;
+            }
         }
     }
+    path.push_str(rest);
     (path, None)
 }
 
