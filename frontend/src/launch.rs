@@ -280,6 +280,9 @@ impl<'a> Launch<'a> {
             Group::Inherit | Group::Session => helper.terminal = None,
         }
         wire::send(helper.events.socket(), &sandbox)?;
+        // Now, while the helper works, and not when the payload has ended and somebody waits for us.
+        // It also lets go of the caller's file systems, which may be unmounted meanwhile.
+        sandbox.close_descriptors();
         Ok(Self {
             options,
             sandbox,

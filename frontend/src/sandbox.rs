@@ -106,6 +106,11 @@ impl Sandbox {
         &self.descriptors
     }
 
+    /// Closes the descriptors, once they are sent. What is left is for messages.
+    pub fn close_descriptors(&mut self) {
+        self.descriptors = Vec::new();
+    }
+
     /// The host path behind an operation, if it is a bind.
     #[must_use]
     pub fn source_of(&self, operation: usize) -> Option<&Path> {
