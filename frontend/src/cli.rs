@@ -26,7 +26,7 @@ const PROGRAM: &str = "stockade";
 pub fn run(arguments: impl IntoIterator<Item = OsString>) -> u8 {
     let arguments: Vec<OsString> = arguments.into_iter().collect();
     match command().try_get_matches_from(&arguments) {
-        Ok(matches) => dispatch(&matches),
+        Ok(matches) => dispatch(matches),
         Err(error) if error.use_stderr() => {
             message::error(&usage::explain(&error, arguments.get(1).map(OsString::as_os_str)));
             FAILED
@@ -73,22 +73,23 @@ fn probe_arguments(command: Command) -> Command {
     command.arg(Arg::new("name").required(true))
 }
 
-fn dispatch(matches: &ArgMatches) -> u8 {
-    match matches.subcommand() {
-        Some(("exec", matches)) => exec::run(matches),
-        Some(("doctor", matches)) => {
+fn dispatch(mut matches: ArgMatches) -> u8 {
+    // clap demands a subcommand that it knows.
+    let Some((name, matches)) = matches.remove_subcommand() else { return FAILED };
+    match name.as_str() {
+        "exec" => exec::run(matches),
+        "doctor" => {
             let options = doctor::Options { json: matches.get_flag("json") };
             match doctor::run(&options, &mut std::io::stdout().lock()) {
                 Ok(works) => u8::from(!works),
                 Err(error) => output_failed(&error),
             }
         }
-        Some(("doctor-probe", matches)) => {
+        "doctor-probe" => {
             let name = matches.get_one::<String>("name").map_or("", String::as_str);
             doctor::probe(name)
         }
-        // clap demands a subcommand that it knows.
-        Some(_) | None => FAILED,
+        _ => FAILED,
     }
 }
 

@@ -348,7 +348,7 @@ impl Failure {
 
 /// Runs `stockade exec` and gives the status to exit with.
 #[must_use]
-pub fn run(matches: &ArgMatches) -> u8 {
+pub fn run(matches: ArgMatches) -> u8 {
     match try_run(matches) {
         Ok(code) => code,
         Err(failure) => {
@@ -358,8 +358,10 @@ pub fn run(matches: &ArgMatches) -> u8 {
     }
 }
 
-fn try_run(matches: &ArgMatches) -> Result<u8, Failure> {
-    let arguments = read(matches)?;
+fn try_run(matches: ArgMatches) -> Result<u8, Failure> {
+    let arguments = read(&matches)?;
+    // It holds every value twice; the plan gets by with the memory.
+    drop(matches);
     // First of all: what is opened later would look like the caller's.
     let passed = exec::inherit(&arguments.options.pass)?;
     let json_status = arguments.json_status.map(descriptor::inherited).transpose()?;
