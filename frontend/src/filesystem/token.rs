@@ -83,30 +83,25 @@ impl UserDirectory {
     /// The word for it.
     #[must_use]
     pub const fn word(self) -> &'static str {
-        match self {
-            Self::Desktop => "xdg-desktop",
-            Self::Documents => "xdg-documents",
-            Self::Download => "xdg-download",
-            Self::Music => "xdg-music",
-            Self::Pictures => "xdg-pictures",
-            Self::PublicShare => "xdg-public-share",
-            Self::Templates => "xdg-templates",
-            Self::Videos => "xdg-videos",
-        }
+        self.names().0
     }
 
     /// Its key in `user-dirs.dirs`.
     #[must_use]
     pub const fn key(self) -> &'static str {
+        self.names().1
+    }
+
+    const fn names(self) -> (&'static str, &'static str) {
         match self {
-            Self::Desktop => "XDG_DESKTOP_DIR",
-            Self::Documents => "XDG_DOCUMENTS_DIR",
-            Self::Download => "XDG_DOWNLOAD_DIR",
-            Self::Music => "XDG_MUSIC_DIR",
-            Self::Pictures => "XDG_PICTURES_DIR",
-            Self::PublicShare => "XDG_PUBLICSHARE_DIR",
-            Self::Templates => "XDG_TEMPLATES_DIR",
-            Self::Videos => "XDG_VIDEOS_DIR",
+            Self::Desktop => ("xdg-desktop", "XDG_DESKTOP_DIR"),
+            Self::Documents => ("xdg-documents", "XDG_DOCUMENTS_DIR"),
+            Self::Download => ("xdg-download", "XDG_DOWNLOAD_DIR"),
+            Self::Music => ("xdg-music", "XDG_MUSIC_DIR"),
+            Self::Pictures => ("xdg-pictures", "XDG_PICTURES_DIR"),
+            Self::PublicShare => ("xdg-public-share", "XDG_PUBLICSHARE_DIR"),
+            Self::Templates => ("xdg-templates", "XDG_TEMPLATES_DIR"),
+            Self::Videos => ("xdg-videos", "XDG_VIDEOS_DIR"),
         }
     }
 }
