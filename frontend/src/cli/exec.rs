@@ -386,6 +386,7 @@ fn try_run(matches: ArgMatches) -> Result<u8, Failure> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::collections::BTreeSet;
 
     fn parse(arguments: &[&str]) -> Result<Arguments, UsageError> {
         let all = ["stockade", "exec"].iter().chain(arguments);
@@ -476,6 +477,21 @@ mod tests {
         ] {
             let text = parse(&[argument, "ls"]).unwrap_err().to_string();
             assert!(text.starts_with("cannot ") && text.lines().count() >= 2, "{argument}: {text}");
+        }
+    }
+
+    #[test]
+    fn help_lists_the_words_there_are() {
+        let listed: [(&str, BTreeSet<&str>); 4] = [
+            ("share", Share::ALL.iter().map(|share| share.word()).collect()),
+            ("socket", Socket::ALL.iter().map(|socket| socket.word()).collect()),
+            ("device", Device::ALL.iter().map(|device| device.word()).collect()),
+            ("allow", Feature::ALL.iter().map(|feature| feature.word()).collect()),
+        ];
+        for (name, words) in listed {
+            let permission = PERMISSIONS.iter().find(|option| option.name == name).unwrap();
+            let (_, help) = permission.help.split_once(": ").unwrap();
+            assert_eq!(help.split(", ").collect::<BTreeSet<_>>(), words, "{name}");
         }
     }
 
