@@ -1,18 +1,14 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! Starts the helper, hands it the sandbox, and stays until the payload has ended.
 
-use std::ffi::CString;
 use std::io::Write as _;
-use std::os::fd::{AsFd, AsRawFd, OwnedFd};
-use std::os::unix::ffi::OsStrExt as _;
-use std::path::{Path, PathBuf};
+use std::os::fd::{AsFd, OwnedFd};
+use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
-use nix::spawn::{PosixSpawnAttr, PosixSpawnFileActions, PosixSpawnFlags, posix_spawn};
 use nix::sys::signal::{SigSet, Signal};
 use nix::sys::signalfd::{SfdFlags, SignalFd};
-use nix::sys::wait::{WaitStatus, waitpid};
-use nix::unistd::Pid;
+use nix::sys::wait::WaitStatus;
 use rustix::event::{PollFd, PollFlags};
 use rustix::io::Errno;
 use rustix::net::{AddressFamily, SocketFlags, SocketType};
@@ -20,14 +16,12 @@ use stockade_protocol::Event;
 use stockade_protocol::event::{Call, Exit, Failure, Missing, Mode, Namespace, NamespaceId, Stage};
 use stockade_protocol::request::Group;
 
+use crate::child::Child;
 use crate::explanation;
 use crate::helper_path;
 use crate::sandbox::Sandbox;
 use crate::terminal::{self, Job, Terminal};
 use crate::wire::{self, Events};
-
-/// The number of the socket in the helper, `docs/protocol.md`.
-const SOCKET: i32 = 3;
 
 /// Signals that are passed on to the payload.
 const PASSED_ON: [Signal; 8] = [
@@ -170,12 +164,13 @@ pub const NOT_FOUND: u8 = 127;
 #[derive(Debug)]
 pub struct Helper {
     path: PathBuf,
-    pid: Pid,
     /// Who started this process.
     parent: Option<rustix::process::Pid>,
     events: Events,
     signals: SignalFd,
     terminal: Option<Terminal>,
+    /// The last to be dropped: it ends because the connection does.
+    process: Child,
 }
 
 impl Helper {
@@ -201,9 +196,9 @@ impl Helper {
         let (family, kind) = (AddressFamily::UNIX, SocketType::STREAM);
         let (ours, theirs) = rustix::net::socketpair(family, kind, SocketFlags::CLOEXEC, None)
             .map_err(LaunchError::Connection)?;
-        let pid = spawn(&path, &theirs, &before)?;
+        let process = Child::start(&path, &theirs, &before)?;
         let events = Events::new(ours);
-        Ok(Self { path, pid, parent, events, signals, terminal: Terminal::find() })
+        Ok(Self { path, parent, events, signals, terminal: Terminal::find(), process })
     }
 
     /// Runs a sandbox to its end.
@@ -299,11 +294,12 @@ impl<'a> Launch<'a> {
     fn follow(mut self) -> Result<Outcome, LaunchError> {
         let result = self.pass_on();
         self.take_back();
-        // The helper is not waited for: it ends by itself after its last event, and says nothing more.
         let outcome = result?;
         self.status(&format!("{{ \"exit-code\": {} }}\n", outcome.exit_code()));
         let interrupted = Outcome::Killed(Signal::SIGINT as u8);
-        if outcome == interrupted && self.helper.terminal.is_some() {
+        let interactive = self.helper.terminal.is_some();
+        drop(self);
+        if outcome == interrupted && interactive {
             // A shell that runs a loop or a script asks whether its child died of Ctrl-C.
             die_of(Signal::SIGINT);
         }
@@ -452,7 +448,7 @@ impl<'a> Launch<'a> {
 
     /// The helper closed the socket without a last event.
     fn silence(&self) -> LaunchError {
-        let how = match waitpid(self.helper.pid, None) {
+        let how = match self.helper.process.wait() {
             Ok(WaitStatus::Exited(_, 2)) => String::from("did not find its socket"),
             Ok(WaitStatus::Exited(_, 3)) => String::from("ran out of memory (see `ulimit -v`)"),
             Ok(WaitStatus::Signaled(_, Signal::SIGALRM, _)) => String::from(
@@ -483,24 +479,6 @@ impl Running {
             rustix::process::pidfd_send_signal(pidfd, signal).ok();
         }
     }
-}
-
-/// Starts the helper with the socket and nothing else of ours: no argument, no environment.
-fn spawn(path: &Path, socket: &OwnedFd, mask: &SigSet) -> Result<Pid, LaunchError> {
-    let failed = |errno: nix::errno::Errno| LaunchError::Start {
-        path: path.to_owned(),
-        errno: Errno::from_raw_os_error(errno as i32),
-    };
-    let mut actions = PosixSpawnFileActions::init().map_err(failed)?;
-    actions.add_dup2(socket.as_raw_fd(), SOCKET).map_err(failed)?;
-    let mut attributes = PosixSpawnAttr::init().map_err(failed)?;
-    attributes.set_sigmask(mask).map_err(failed)?;
-    attributes.set_flags(PosixSpawnFlags::POSIX_SPAWN_SETSIGMASK).map_err(failed)?;
-    let program =
-        CString::new(path.as_os_str().as_bytes()).map_err(|_| failed(nix::errno::Errno::EINVAL))?;
-    let name = [c"stockade-helper"];
-    let environment: [&std::ffi::CStr; 0] = [];
-    posix_spawn(program.as_c_str(), &actions, &attributes, &name, &environment).map_err(failed)
 }
 
 /// What exit status a failure gives.

@@ -5,6 +5,7 @@
 #![forbid(unsafe_code)]
 
 pub mod caller;
+mod child;
 pub mod cli;
 pub mod descriptor;
 pub mod descriptor_limit;
