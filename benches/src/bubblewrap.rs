@@ -165,6 +165,9 @@ fn step(out: &mut Arguments, recording: &Recording, operation: &Operation) -> io
         Operation::File { content: Content::Descriptor(_), .. } => {
             return Err(io::Error::other("a file from a descriptor cannot be recorded"));
         }
+        Operation::Data { .. } | Operation::UserNamespace { .. } => {
+            return Err(io::Error::other("only what `exec` asks for can be recorded"));
+        }
         Operation::Symlink { destination, target } => {
             out.pair("--symlink", target.as_bytes());
             out.bytes(destination.path.as_bytes());

@@ -78,6 +78,8 @@ pub fn plan(recording: &Recording) -> io::Result<Vec<u8>> {
             | Operation::File { .. }
             | Operation::Symlink { .. }
             | Operation::Chmod { .. }
+            | Operation::Data { .. }
+            | Operation::UserNamespace { .. }
             | Operation::RemountReadOnly { .. } => None,
         })
         .collect();
@@ -139,6 +141,9 @@ fn operations(request: &Request, words: &mut Words) -> io::Result<()> {
                 words.parents(&destination.path, destination.parents, &mut known);
                 words.word("D");
                 words.word(destination.path.as_bytes());
+            }
+            Operation::Data { .. } | Operation::UserNamespace { .. } => {
+                return Err(io::Error::other("only what `exec` asks for can be recorded"));
             }
             Operation::Mqueue { destination } => {
                 words.parents(&destination.path, destination.parents, &mut known);

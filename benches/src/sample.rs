@@ -64,11 +64,16 @@ pub(crate) fn recording() -> Recording {
             group: Group::Inherit,
             capabilities: 0,
             new_keyring: true,
+            blocked_signals: 0,
+            ignored_signals: 0,
         },
         supervision: Supervision {
             init: Init::Reaper,
             end_with_payload: true,
             end_with_caller: true,
+            locks: Vec::new(),
+            held: Vec::new(),
+            gates: Vec::new(),
         },
     };
     let names = vec![PathBuf::from("/host/a"), PathBuf::from("/host/b")];

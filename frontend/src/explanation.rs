@@ -73,7 +73,7 @@ pub fn refusal(refusal: &Refusal, sandbox: &Sandbox) -> String {
         Rule::ProcNeedsPid
         | Rule::MqueueNeedsIpc
         | Rule::HostnameNeedsUts
-        | Rule::InitNeedsPid
+        | Rule::HoldingNeedsInit
         | Rule::SlaveReadOnly
         | Rule::DescriptorUse
         | Rule::Mode
@@ -84,7 +84,10 @@ pub fn refusal(refusal: &Refusal, sandbox: &Sandbox) -> String {
         | Rule::Limit
         | Rule::Target
         | Rule::Ids
-        | Rule::Terminal => format!("cannot build {place}\nthe helper refuses it ({rule:?})"),
+        | Rule::Terminal
+        | Rule::LockCount
+        | Rule::GateCount
+        | Rule::IgnoredSignals => format!("cannot build {place}\nthe helper refuses it ({rule:?})"),
     }
 }
 
@@ -238,7 +241,8 @@ fn execution(object: Object, number: u32, sandbox: &Sandbox) -> String {
         | Object::Namespace(_)
         | Object::Limit(_)
         | Object::Filter(_)
-        | Object::Directory(_) => 0,
+        | Object::Directory(_)
+        | Object::Lock(_) => 0,
     };
     let bytes = |text: &[u8]| shown(std::ffi::OsStr::from_bytes(text)).to_string();
     let typed = payload.arguments.first().map_or_else(String::new, |text| bytes(text.as_bytes()));
@@ -278,6 +282,10 @@ fn object_text(object: Object, sandbox: &Sandbox) -> String {
             let directory = sandbox.request.payload.directories.get(at(index));
             directory.map_or_else(String::new, |d| named(d.as_bytes()))
         }
+        Object::Lock(index) => {
+            let lock = sandbox.request.supervision.locks.get(at(index));
+            lock.map_or_else(String::new, |path| named(path.as_bytes()))
+        }
     }
 }
 
@@ -301,11 +309,12 @@ fn operation(index: usize, sandbox: &Sandbox) -> String {
         }
         Operation::Proc { destination, .. }
         | Operation::Devices { destination, .. }
-        | Operation::Mqueue { destination } => named(destination.path.as_bytes()),
+        | Operation::Mqueue { destination }
+        | Operation::UserNamespace { destination } => named(destination.path.as_bytes()),
         Operation::Directory { destination, .. } => {
             format!("the directory {}", named(destination.path.as_bytes()))
         }
-        Operation::File { destination, .. } => {
+        Operation::File { destination, .. } | Operation::Data { destination, .. } => {
             format!("the file {}", named(destination.path.as_bytes()))
         }
         Operation::Symlink { destination, .. } => {

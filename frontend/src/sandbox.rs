@@ -88,11 +88,16 @@ impl Sandbox {
                     group: Group::Own { terminal: None },
                     capabilities: 0,
                     new_keyring: true,
+                    blocked_signals: 0,
+                    ignored_signals: 0,
                 },
                 supervision: Supervision {
                     init: Init::Reaper,
                     end_with_payload: true,
                     end_with_caller: true,
+                    locks: Vec::new(),
+                    held: Vec::new(),
+                    gates: Vec::new(),
                 },
             },
             descriptors: Vec::new(),
@@ -177,18 +182,27 @@ impl Sandbox {
         destination: &Path,
         access: Access,
     ) -> Result<(), SandboxError> {
+        self.bind_at(object, name, place(destination)?, access, Propagation::Private)
+    }
+
+    /// The same at a destination whose missing parents have permissions of their own, with later
+    /// mounts of the host if asked for.
+    ///
+    /// # Errors
+    /// If there are too many descriptors.
+    pub fn bind_at(
+        &mut self,
+        object: Object,
+        name: PathBuf,
+        destination: Destination,
+        access: Access,
+        propagation: Propagation,
+    ) -> Result<(), SandboxError> {
         let directory = object.kind() == FileType::Directory;
         let kind = if directory { SourceKind::Directory } else { SourceKind::File };
-        let destination = place(destination)?;
         let source = self.add_descriptor(object.into_descriptor())?;
         self.sources.push((self.request.operations.len(), name));
-        self.push(Operation::Bind(Bind {
-            source,
-            kind,
-            destination,
-            access,
-            propagation: Propagation::Private,
-        }));
+        self.push(Operation::Bind(Bind { source, kind, destination, access, propagation }));
         Ok(())
     }
 

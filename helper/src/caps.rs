@@ -74,11 +74,7 @@ impl Caps {
             return Ok(());
         }
         self.with(Cap::SETPCAP, || {
-            for capability in (0..u64::BITS).filter_map(|bit| 1_u64.checked_shl(bit)) {
-                let capability = Cap::from_bits_retain(capability);
-                if except.contains(capability) {
-                    continue;
-                }
+            for capability in each().filter(|one| !except.contains(*one)) {
                 match rustix::thread::remove_capability_from_bounding_set(capability) {
                     Ok(()) => {}
                     // Above the last capability of this kernel.
@@ -112,14 +108,16 @@ impl Caps {
             None,
             CapabilitySets { effective: held, permitted: held, inheritable: held },
         )?;
-        for bit in (0..u64::BITS).filter_map(|bit| 1_u64.checked_shl(bit)) {
-            let one = Cap::from_bits_retain(bit);
-            if held.contains(one) {
-                rustix::thread::configure_capability_in_ambient_set(one, true)?;
-            }
+        for one in each().filter(|one| held.contains(*one)) {
+            rustix::thread::configure_capability_in_ambient_set(one, true)?;
         }
         Ok(())
     }
+}
+
+/// Every capability there could be.
+fn each() -> impl Iterator<Item = Cap> {
+    (0..u64::BITS).filter_map(|bit| 1_u64.checked_shl(bit)).map(Cap::from_bits_retain)
 }
 
 /// Keeps other processes of the caller's from tracing this one, and from its files in `/proc`. Every

@@ -11,6 +11,7 @@ use stockade_protocol::request::{Content, Destination};
 use stockade_protocol::text::SymlinkTarget;
 
 use crate::descriptors::Descriptors;
+use crate::destination::MAKE;
 use crate::fault::{because, failed};
 use crate::root::{Root, bits};
 
@@ -40,9 +41,7 @@ impl Root<'_> {
         let Some((parent, name, _)) = self.parent(destination, object)? else {
             return Err(fail(Call::Open)(Errno::ISDIR));
         };
-        let make = OFlags::WRONLY | OFlags::CREATE | OFlags::NOFOLLOW;
-        let flags = make | OFlags::NONBLOCK | OFlags::NOCTTY | OFlags::CLOEXEC;
-        let file = rustix::fs::openat(parent, &name, flags, bits(mode));
+        let file = rustix::fs::openat(parent, &name, MAKE | OFlags::NOFOLLOW, bits(mode));
         let file = file.map_err(fail(Call::Open))?;
         let stat = rustix::fs::fstat(&file).map_err(fail(Call::Stat))?;
         let statfs = rustix::fs::fstatfs(&file).map_err(fail(Call::Statfs))?;
@@ -52,13 +51,7 @@ impl Root<'_> {
             return Err(because(Stage::Build, Call::Open, object, other)(Errno::INVAL));
         }
         rustix::fs::ftruncate(&file, 0).map_err(fail(Call::Write))?;
-        match content {
-            Content::Bytes(bytes) => write_all(file.as_fd(), bytes).map_err(fail(Call::Write)),
-            Content::Descriptor(fd) => {
-                let source = descriptors.take(*fd).map_err(fail(Call::Dup))?;
-                copy(source.as_fd(), file.as_fd(), object)
-            }
-        }
+        fill(file.as_fd(), content, descriptors, object)
     }
 
     /// Makes a symlink, unless the same one is there.
@@ -85,6 +78,23 @@ impl Root<'_> {
                 }
             }
             result => result.map_err(failed(Stage::Build, Call::Symlink, object)),
+        }
+    }
+}
+
+/// Writes what a file is to hold.
+pub(crate) fn fill(
+    file: BorrowedFd<'_>,
+    content: &Content,
+    descriptors: &mut Descriptors,
+    object: Object,
+) -> Result<(), Failure> {
+    let fail = |call| failed(Stage::Build, call, object);
+    match content {
+        Content::Bytes(bytes) => write_all(file, bytes).map_err(fail(Call::Write)),
+        Content::Descriptor(fd) => {
+            let source = descriptors.take(*fd).map_err(fail(Call::Dup))?;
+            copy(source.as_fd(), file, object)
         }
     }
 }

@@ -11,7 +11,7 @@ use stockade_protocol::event::{Call, Failure, Hint, Object, Stage};
 use stockade_protocol::request::{Destination, SourceKind};
 
 use crate::fault::{because, failed};
-use crate::root::{Root, bits};
+use crate::root::{FILE, Root, bits};
 
 /// How often a lookup is repeated that the kernel gave up because something was renamed meanwhile.
 const PATIENCE: u32 = 64;
@@ -22,6 +22,12 @@ const TMPFS_MAGIC: i64 = 0x0102_1994;
 /// How directories and mount points are opened: for their place only, which takes no more than
 /// search permission on what is above (T03).
 pub(crate) const PATH: OFlags = OFlags::PATH.union(OFlags::CLOEXEC);
+
+/// How files are opened that may be anything: nobody waits for a FIFO, or gets a terminal.
+pub(crate) const OPEN: OFlags = OFlags::CLOEXEC.union(OFlags::NONBLOCK).union(OFlags::NOCTTY);
+
+/// How files are made.
+pub(crate) const MAKE: OFlags = OPEN.union(OFlags::WRONLY).union(OFlags::CREATE);
 
 /// A directory of the sandbox, by its path.
 pub(crate) struct Neighbourhood {
@@ -46,8 +52,9 @@ impl Root<'_> {
     /// Looks up a path beneath the root: symlinks stay inside, magic links are refused (T03).
     pub(crate) fn lookup(&self, path: &CStr, flags: OFlags) -> Result<OwnedFd, Errno> {
         let within = ResolveFlags::IN_ROOT | ResolveFlags::NO_MAGICLINKS;
+        let mode = bits(if flags.contains(OFlags::CREATE) { FILE } else { 0 });
         for _ in 0..PATIENCE {
-            match rustix::fs::openat2(&self.fd, path, flags, Bits::empty(), within) {
+            match rustix::fs::openat2(&self.fd, path, flags, mode, within) {
                 // Something was renamed in a directory that others can write, openat2(2).
                 Err(Errno::AGAIN) => {}
                 other => return other,
@@ -90,11 +97,16 @@ impl Root<'_> {
             SourceKind::Directory => PATH | OFlags::DIRECTORY,
             SourceKind::File => PATH,
         };
-        match self.lookup(destination.path.as_c_str(), flags) {
+        let path = destination.path.as_c_str();
+        match self.lookup(path, flags) {
             Ok(found) if kind == SourceKind::File && is_directory(found.as_fd(), object)? => {
                 Err(mismatch(Errno::ISDIR))
             }
             Ok(found) => Ok(Target::Present(found)),
+            // A link that leads nowhere: what it names is made, beneath the root.
+            Err(Errno::NOENT) if kind == SourceKind::File => {
+                self.lookup(path, MAKE).map(Target::Present).map_err(fail(Call::Open))
+            }
             Err(Errno::NOTDIR) => Err(mismatch(Errno::NOTDIR)),
             Err(errno) => Err(fail(Call::Open)(errno)),
         }

@@ -6,8 +6,8 @@
 
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
+use rustix::fs::{CWD, FlockOperation, Mode as Bits, ResolveFlags};
 use rustix::io::Errno;
-use rustix::net::SendFlags;
 use rustix::process::{Pid, WaitOptions, WaitStatus};
 use rustix::thread::CapabilitySets;
 use stockade_protocol::event::{Call, Exit, Failure, NamespaceId, Object, Stage};
@@ -16,6 +16,7 @@ use stockade_protocol::{Event, codec};
 
 use crate::Status;
 use crate::caps::Cap;
+use crate::destination::OPEN;
 use crate::fault::{failed, unheard};
 use crate::namespaces::Inside;
 use crate::payload;
@@ -51,16 +52,17 @@ pub(crate) fn begin(inside: Inside, channel: OwnedFd) -> ! {
 
 impl Seat {
     /// Starts the payload, and stays as init where there is to be one.
-    fn supervise(self, channel: &OwnedFd) -> ! {
+    fn supervise(mut self, channel: &OwnedFd) -> ! {
         let Supervision { end_with_payload, init, .. } = self.job.request.get().supervision;
         let filters = payload::filters(&self.job.request);
+        let held = hold(&mut self.job).unwrap_or_else(|fault| give_up(channel.as_fd(), &fault));
         if init == Init::Payload {
             payload::run(self, channel, None);
         }
         let init = rustix::process::getpid();
         let failure = match fork() {
             Ok(Fork::Child) => payload::run(self, channel, Some(init)),
-            Ok(Fork::Parent(child)) => match isolate(channel, &filters) {
+            Ok(Fork::Parent(child)) => match isolate(channel, &held, &filters) {
                 Ok(()) => reap(channel.as_fd(), child, end_with_payload),
                 Err(failure) => failure,
             },
@@ -70,15 +72,39 @@ impl Seat {
     }
 }
 
-/// Gives up what only the payload needs: every descriptor but the channel, every capability.
-fn isolate(channel: &OwnedFd, filters: &[Program]) -> Result<(), Failure> {
+/// Takes what init holds as long as it runs: the descriptors, and the locks before there is a
+/// payload that relies on them. The files are opened with the payload's rights, inside.
+fn hold(job: &mut Job) -> Result<Vec<OwnedFd>, Failure> {
+    let Supervision { locks, held, .. } = &job.request.get().supervision;
+    let fail = failed(Stage::Start, Call::Dup, Object::None);
+    let held = held.iter().map(|fd| job.descriptors.take(*fd).map_err(&fail));
+    let mut kept = held.collect::<Result<Vec<_>, _>>()?;
+    for (index, path) in locks.iter().enumerate() {
+        let object = Object::Lock(u32::try_from(index).unwrap_or(u32::MAX));
+        let within = ResolveFlags::NO_MAGICLINKS;
+        let file = rustix::fs::openat2(CWD, path.as_c_str(), OPEN, Bits::empty(), within)
+            .map_err(failed(Stage::Start, Call::Open, object))?;
+        rustix::fs::fcntl_lock(&file, FlockOperation::NonBlockingLockShared).map_err(failed(
+            Stage::Start,
+            Call::Dup,
+            object,
+        ))?;
+        kept.push(file);
+    }
+    Ok(kept)
+}
+
+/// Gives up what only the payload needs: every descriptor but the channel and what is held, every
+/// capability.
+fn isolate(channel: &OwnedFd, held: &[OwnedFd], filters: &[Program]) -> Result<(), Failure> {
     let fail = |call| failed(Stage::Start, call, Object::None);
     let none = Cap::empty();
     let sets = CapabilitySets { effective: none, permitted: none, inheritable: none };
     rustix::thread::set_capabilities(None, sets).map_err(fail(Call::Capset))?;
     // No signal of the terminal ends the sandbox; SIGKILL and the death of the caller do.
     signal::set_mask(u64::MAX).map_err(fail(Call::Sigaction))?;
-    fd::close_all_but(channel.as_fd()).map_err(fail(Call::CloseRange))?;
+    let kept = std::iter::once(channel).chain(held).map(AsFd::as_fd);
+    fd::close_all_but(kept).map_err(fail(Call::CloseRange))?;
     // The same filters as the payload's (T34), now that nothing is left but to wait.
     payload::install(filters)
 }
@@ -121,6 +147,8 @@ pub(crate) fn give_up(channel: BorrowedFd<'_>, failure: &Failure) -> ! {
 /// Sends an event to the monitor. If it has gone, there is nobody to tell.
 pub(crate) fn tell(channel: BorrowedFd<'_>, event: &Event) {
     if let Ok(bytes) = codec::encode_event(event) {
-        unheard(rustix::net::send(channel, &bytes, SendFlags::NOSIGNAL));
+        // Not send(2): init says how the payload ended under the payload's own filters, which allow
+        // this call if any. SIGPIPE ends a process that has nobody to tell, or is blocked.
+        unheard(rustix::io::write(channel, &bytes));
     }
 }

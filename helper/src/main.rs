@@ -29,6 +29,7 @@ mod request;
 mod root;
 mod sources;
 mod split;
+mod staging;
 mod sys;
 
 /// Exit status of the helper. Everything else is said over the socket.

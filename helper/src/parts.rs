@@ -34,7 +34,9 @@ pub(crate) fn prepare(
         Source::None | Source::Place(_) => None,
     };
     Ok(match asked {
-        Operation::Bind(_) => tree.map_or(Part::None, Part::Mount),
+        Operation::Bind(_) | Operation::Data { .. } | Operation::UserNamespace { .. } => {
+            tree.map_or(Part::None, Part::Mount)
+        }
         Operation::Tmpfs { destination: _, mode, size } => {
             Part::Mount(Kind::Tmpfs { mode: *mode, size: *size }.make(caps, object)?)
         }

@@ -9,10 +9,10 @@ use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
 use rustix::fs::Mode as Bits;
 use rustix::io::Errno;
-use rustix::process::{Pid, PidfdFlags, Signal};
-use stockade_protocol::event::{Call, Failure, NamespaceId, Object, Stage};
+use rustix::process::{DumpableBehavior, Pid, PidfdFlags, Signal};
+use stockade_protocol::event::{Call, Failure, Mode, NamespaceId, Object, Stage};
 use stockade_protocol::request::{Group, Payload};
-use stockade_protocol::{Checked, Event, codec};
+use stockade_protocol::{Checked, Event, Request, codec};
 
 use crate::Status;
 use crate::caps::Cap;
@@ -22,7 +22,7 @@ use crate::init::{Seat, give_up};
 use crate::report::send_all;
 use crate::request::Job;
 use crate::sys::payload::{Program, Strings, execve, install_filter, landlock_restrict_self};
-use crate::sys::signal::{Disposition, mask_of, set_disposition, set_mask};
+use crate::sys::signal::{Disposition, LAST, mask_of, set_disposition, set_mask};
 use crate::sys::start::exit;
 use crate::sys::{fd, process};
 
@@ -43,20 +43,17 @@ pub(crate) fn install(filters: &[Program]) -> Result<(), Failure> {
 /// Becomes the payload. `init` is the process that forked it, if that is not the payload itself.
 pub(crate) fn run(seat: Seat, channel: &OwnedFd, init: Option<Pid>) -> ! {
     let Seat { job, user_namespace } = seat;
-    let Job { caps, request, descriptors, .. } = job;
+    let Job { mode, caps, request, descriptors, .. } = job;
     let payload = &request.get().payload;
     let mut targets: Vec<u32> = payload.pass.iter().map(|pass| pass.target).collect();
     targets.sort_unstable();
     // Above every target first, so that none overwrites what another still needs.
     let free = targets.last().map_or(STDIO, |last| last.saturating_add(1)).max(STDIO);
-    let channel = match fd::dup_above(channel.as_fd(), free) {
-        Ok(copy) => copy,
-        Err(errno) => {
-            let failure = failed(Stage::Start, Call::Dup, Object::None)(errno);
-            give_up(channel.as_fd(), &failure)
-        }
-    };
-    let landlock = arrange(payload, descriptors, &targets, free)
+    let copy = fd::dup_above(channel.as_fd(), free);
+    let channel = copy
+        .map_err(failed(Stage::Start, Call::Dup, Object::None))
+        .unwrap_or_else(|failure| give_up(channel.as_fd(), &failure));
+    let (landlock, gates) = arrange(request.get(), descriptors, targets, free)
         .unwrap_or_else(|failure| give_up(channel.as_fd(), &failure));
     let prepare = || -> Result<CString, Failure> {
         let fail = |call| failed(Stage::Start, call, Object::None);
@@ -72,8 +69,14 @@ pub(crate) fn run(seat: Seat, channel: &OwnedFd, init: Option<Pid>) -> ! {
         rustix::process::umask(Bits::from_raw_mode(payload.umask));
         let directory = enter_directory(payload)?;
         started(&channel, user_namespace).map_err(|(call, errno)| fail(call)(errno))?;
-        set_disposition(libc::SIGXFSZ, Disposition::Default).map_err(fail(Call::Sigaction))?;
-        set_mask(0).map_err(fail(Call::Sigaction))?;
+        if mode == Mode::Unprivileged && !gates.is_empty() {
+            // While it waits, tools of the caller's attach to its namespaces. It is nobody's but the
+            // caller's here, and no payload runs yet that could look at it (T28).
+            rustix::process::set_dumpable_behavior(DumpableBehavior::Dumpable)
+                .map_err(fail(Call::Prctl))?;
+        }
+        wait_at(&gates);
+        set_signals(payload).map_err(fail(Call::Sigaction))?;
         Ok(directory)
     };
     let directory = prepare().unwrap_or_else(|failure| give_up(channel.as_fd(), &failure));
@@ -107,40 +110,42 @@ pub(crate) fn run(seat: Seat, channel: &OwnedFd, init: Option<Pid>) -> ! {
 }
 
 /// Puts the descriptors of the payload where they are wanted, going through numbers from `free` on;
-/// the next exec closes every other one (I14, T20). Gives back the Landlock ruleset.
+/// the next exec closes every other one (I14, T20). Gives back the Landlock ruleset and the gates.
 fn arrange(
-    payload: &Payload,
+    request: &Request,
     mut descriptors: Descriptors,
-    targets: &[u32],
+    targets: Vec<u32>,
     free: u32,
-) -> Result<Option<OwnedFd>, Failure> {
+) -> Result<(Option<OwnedFd>, Vec<OwnedFd>), Failure> {
+    let payload = &request.payload;
     let fail = failed(Stage::Start, Call::Dup, Object::None);
     let above = |fd: BorrowedFd<'_>| fd::dup_above(fd, free).map_err(&fail);
-    let landlock = match payload.landlock {
-        Some(index) => Some(above(descriptors.take(index).map_err(&fail)?.as_fd())?),
-        None => None,
-    };
-    let mut sources = Vec::with_capacity(payload.pass.len());
-    for pass in &payload.pass {
-        let source = descriptors.take(pass.source).map_err(&fail)?;
-        sources.push((above(source.as_fd())?, pass.target));
-    }
+    let mut take = |index| above(descriptors.take(index).map_err(&fail)?.as_fd());
+    let landlock = payload.landlock.map(&mut take).transpose()?;
+    let gates =
+        request.supervision.gates.iter().map(|gate| take(*gate)).collect::<Result<_, _>>()?;
+    let sources = payload.pass.iter().map(|pass| Ok((take(pass.source)?, pass.target)));
+    let sources: Vec<_> = sources.collect::<Result<_, Failure>>()?;
     // What came with the request and was copied is closed here, below and among the targets.
     drop(descriptors);
     for (source, target) in &sources {
         fd::dup_to(source.as_fd(), *target).map_err(&fail)?;
     }
 
-    let closing = failed(Stage::Start, Call::CloseRange, Object::None);
-    let mut first = STDIO;
-    for target in targets.iter().copied().filter(|target| *target >= STDIO) {
-        if let Some(last) = target.checked_sub(1).filter(|last| *last >= first) {
-            fd::close_range_on_exec(first, last).map_err(&closing)?;
-        }
-        first = target.saturating_add(1);
+    for (from, to) in fd::gaps(STDIO, targets) {
+        let closing = failed(Stage::Start, Call::CloseRange, Object::None);
+        fd::close_range_on_exec(from, to).map_err(closing)?;
     }
-    fd::close_range_on_exec(first, u32::MAX).map_err(&closing)?;
-    Ok(landlock)
+    Ok((landlock, gates))
+}
+
+/// Waits for one byte or the end of each gate. Whatever else happens to one of them opens it.
+///
+/// Nothing is left here that a byte could misuse: the process has the rights of the payload (I9).
+fn wait_at(gates: &[OwnedFd]) {
+    for gate in gates {
+        while rustix::io::read(gate, &mut [0_u8; 1]) == Err(Errno::INTR) {}
+    }
 }
 
 /// The first number that is not stdin, stdout or stderr.
@@ -169,19 +174,27 @@ fn join_group(group: Group) -> Result<(), Errno> {
 
 /// Enters the first working directory that can be entered, as the caller, inside (T21).
 fn enter_directory(payload: &Payload) -> Result<CString, Failure> {
-    let mut first = None;
+    let mut first = failed(Stage::Start, Call::Chdir, Object::None)(Errno::NOENT);
     for (index, directory) in payload.directories.iter().enumerate() {
-        match rustix::process::chdir(directory.as_c_str()) {
+        let object = Object::Directory(u32::try_from(index).unwrap_or(u32::MAX));
+        let entered = rustix::process::chdir(directory.as_c_str());
+        match entered.map_err(failed(Stage::Start, Call::Chdir, object)) {
             Ok(()) => return Ok(directory.as_c_str().to_owned()),
-            Err(errno) => {
-                let object = Object::Directory(u32::try_from(index).unwrap_or(u32::MAX));
-                let failure = failed(Stage::Start, Call::Chdir, object)(errno);
-                first = first.or(Some(failure));
-            }
+            Err(failure) if index == 0 => first = failure,
+            Err(_) => {}
         }
     }
-    let none = || failed(Stage::Start, Call::Chdir, Object::None)(Errno::NOENT);
-    Err(first.unwrap_or_else(none))
+    Err(first)
+}
+
+/// Sets what the payload blocks and ignores. Everything else has been at its default since the
+/// helper was started, but for SIGXFSZ.
+fn set_signals(payload: &Payload) -> Result<(), Errno> {
+    set_disposition(libc::SIGXFSZ, Disposition::Default)?;
+    for signal in (1..=LAST).filter(|signal| payload.ignored_signals & mask_of(*signal) != 0) {
+        set_disposition(signal, Disposition::Ignore)?;
+    }
+    set_mask(payload.blocked_signals)
 }
 
 /// Sets the resource limits of the request.

@@ -36,6 +36,12 @@ impl Procfs {
         rustix::fs::openat2(&self.0, path, flags, Mode::empty(), within)
     }
 
+    /// The namespace file of the user namespace that this process is in.
+    pub(crate) fn user_namespace(&self) -> Result<OwnedFd, Errno> {
+        let flags = OFlags::PATH | OFlags::CLOEXEC;
+        rustix::fs::openat(&self.0, c"self/ns/user", flags, Mode::empty())
+    }
+
     /// Sets how many user namespaces may be below the one this process is in, `namespaces(7)`.
     pub(crate) fn limit_user_namespaces(&self, number: &CStr) -> Result<(), Errno> {
         let fd = self.open_for_writing(c"sys/user/max_user_namespaces")?;

@@ -26,13 +26,14 @@ use crate::parts::{Part, prepare};
 use crate::procfs::Procfs;
 use crate::request::Job;
 use crate::sources::clone_tree;
+use crate::staging;
 use crate::sys::mount::{Depth, Propagation, mount_setattr};
 
 /// Permission bits of the root directory and of directories made as mount points.
 const DIRECTORY: u32 = 0o755;
 
 /// Permission bits of empty files made as mount points.
-const FILE: u32 = 0o444;
+pub(crate) const FILE: u32 = 0o444;
 
 /// What of a procfs is covered where the request asks for protection (T51): places through which
 /// a process of uid 0 could reach the host without any capability.
@@ -47,7 +48,8 @@ pub(crate) struct Built {
 
 impl Inside {
     pub(crate) fn build_root(self) -> Result<Built, Failure> {
-        let Self { mut job, sources, procfs, init_namespace, made: _ } = self;
+        let Self { mut job, mut sources, procfs, init_namespace, made: _ } = self;
+        staging::make(&mut sources, &mut job, &procfs)?;
         let caps = &job.caps;
         let lent = matches!(job.mode, Mode::SetuidRoot | Mode::FileCapabilities);
         let nodes = if lent && caps.has(Cap::MKNOD) { Nodes::Make } else { Nodes::Bind };
@@ -110,6 +112,12 @@ impl<'a> Root<'a> {
             (Operation::Mqueue { destination }, Part::Mount(mount)) => {
                 self.mount(&mount, destination, SourceKind::Directory, object)
             }
+            (
+                Operation::Data { destination, .. } | Operation::UserNamespace { destination },
+                Part::Mount(mount),
+            ) => self.mount(&mount, destination, SourceKind::File, object),
+            // With privilege none was made.
+            (Operation::UserNamespace { .. }, _) => Ok(()),
             (Operation::Proc { destination, protect }, Part::Mount(mount)) => {
                 self.mount(&mount, destination, SourceKind::Directory, object)?;
                 if *protect { self.cover(mount.as_fd(), object) } else { Ok(()) }
@@ -164,6 +172,7 @@ impl<'a> Root<'a> {
                 | Operation::Tmpfs { .. }
                 | Operation::Mqueue { .. }
                 | Operation::Proc { .. }
+                | Operation::Data { .. }
                 | Operation::Devices { .. },
                 Part::None | Part::Mount(_) | Part::Devices(_),
             ) => Err(fail(Call::MoveMount)(Errno::BADF)),
@@ -246,9 +255,13 @@ fn pivot(caps: &Caps, mount: BorrowedFd<'_>, object: Object) -> Result<(), Failu
     rustix::process::fchdir(mount).map_err(fail(Call::Chdir))?;
     caps.with(raised, || rustix::process::pivot_root(c".", c".")).map_err(fail(Call::PivotRoot))?;
     // "." now leads to the old root, which lies on top of the new one, pivot_root(2).
-    caps.with(raised, || rustix::mount::unmount(c".", UnmountFlags::DETACH))
-        .map_err(fail(Call::Umount))?;
+    detach_here(caps).map_err(fail(Call::Umount))?;
     rustix::process::chdir(c"/").map_err(fail(Call::Chdir))
+}
+
+/// `umount2(2)`: detaches the topmost mount at the working directory.
+pub(crate) fn detach_here(caps: &Caps) -> Result<(), Errno> {
+    caps.with(Cap::SYS_ADMIN, || rustix::mount::unmount(c".", UnmountFlags::DETACH))
 }
 
 /// `move_mount(2)`: attaches a detached mount on `target` itself where `name` is empty, otherwise on

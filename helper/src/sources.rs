@@ -131,6 +131,8 @@ fn wanted(operation: &Operation) -> Option<(FdIndex, u64, Propagation)> {
         | Operation::Directory { .. }
         | Operation::File { .. }
         | Operation::Symlink { .. }
+        | Operation::Data { .. }
+        | Operation::UserNamespace { .. }
         | Operation::Chmod { .. }
         | Operation::RemountReadOnly { .. } => None,
     }

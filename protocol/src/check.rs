@@ -12,7 +12,7 @@ use crate::header::HeaderFault;
 use crate::limits;
 use crate::request::{
     Access, Content, Demand, Destination, FdIndex, Group, Init, Operation, Propagation, Request,
-    UserNamespace,
+    Supervision, UserNamespace,
 };
 
 /// A request that follows every rule of this module.
@@ -54,8 +54,8 @@ pub enum Rule {
     MqueueNeedsIpc,
     /// A host name needs a new UTS namespace.
     HostnameNeedsUts,
-    /// The payload can be pid 1 only in a new pid namespace.
-    InitNeedsPid,
+    /// Locks and held descriptors need an init that holds them.
+    HoldingNeedsInit,
     /// Slave propagation is for binds that are not read-only: a mount that arrives later would be
     /// writable.
     SlaveReadOnly,
@@ -84,6 +84,12 @@ pub enum Rule {
     Ids,
     /// The terminal is descriptor 0, 1 or 2.
     Terminal,
+    /// At most [`limits::LOCKS`] locks.
+    LockCount,
+    /// At most [`limits::GATES`] gates.
+    GateCount,
+    /// SIGKILL and SIGSTOP cannot be ignored.
+    IgnoredSignals,
 }
 
 /// Checks the rules of `request`, with which `descriptors` descriptors came.
@@ -94,6 +100,7 @@ pub fn check(request: Request, descriptors: usize) -> Result<Checked, Refusal> {
     namespaces(&request)?;
     operations(&request)?;
     payload(&request)?;
+    supervision(&request)?;
     descriptor_use(&request, descriptors)?;
     Ok(Checked(request))
 }
@@ -134,11 +141,15 @@ fn namespaces(request: &Request) -> Result<(), Refusal> {
     if let UserNamespace::Mapped { uid, gid } = wanted.user {
         rule(uid != u32::MAX && gid != u32::MAX, Rule::Ids, 0)?;
     }
-    rule(
-        request.supervision.init == Init::Reaper || wanted.pid == Demand::Required,
-        Rule::InitNeedsPid,
-        0,
-    )
+    Ok(())
+}
+
+fn supervision(request: &Request) -> Result<(), Refusal> {
+    let Supervision { init, locks, held, gates, .. } = &request.supervision;
+    let holding = !locks.is_empty() || !held.is_empty();
+    rule(!holding || *init == Init::Reaper, Rule::HoldingNeedsInit, 0)?;
+    rule(locks.len() <= limits::LOCKS, Rule::LockCount, 0)?;
+    rule(gates.len() <= limits::GATES, Rule::GateCount, 0)
 }
 
 fn operations(request: &Request) -> Result<(), Refusal> {
@@ -193,6 +204,15 @@ fn operations(request: &Request) -> Result<(), Refusal> {
                 place(destination)?;
                 not_root(destination)?;
             }
+            Operation::Data { destination, mode: bits, content: _, writable: _ } => {
+                place(destination)?;
+                mode(*bits, 0o7777)?;
+                not_root(destination)?;
+            }
+            Operation::UserNamespace { destination } => {
+                place(destination)?;
+                not_root(destination)?;
+            }
             Operation::Chmod { path: _, mode: bits } => mode(*bits, 0o7777)?,
             Operation::RemountReadOnly { path: _ } => {}
         }
@@ -213,6 +233,7 @@ fn payload(request: &Request) -> Result<(), Refusal> {
     rule(directories, Rule::DirectoryCount, 0)?;
     rule(payload.umask <= 0o777, Rule::Mode, 0)?;
     rule(payload.filters.len() <= limits::FILTERS, Rule::FilterCount, 0)?;
+    rule(payload.ignored_signals & UNIGNORABLE == 0, Rule::IgnoredSignals, 0)?;
 
     if let Group::Own { terminal: Some(number) } = payload.group {
         rule(number <= 2, Rule::Terminal, 0)?;
@@ -231,6 +252,9 @@ fn payload(request: &Request) -> Result<(), Refusal> {
     rule(once && low, Rule::Target, 0)
 }
 
+/// SIGKILL and SIGSTOP in a mask of signals.
+const UNIGNORABLE: u64 = (1 << 8) | (1 << 18);
+
 /// Whether strings of these lengths fit the limits of `execve(2)`.
 fn fits(lengths: impl ExactSizeIterator<Item = usize>) -> bool {
     lengths.len() <= limits::ARGUMENTS
@@ -242,9 +266,12 @@ fn fits(lengths: impl ExactSizeIterator<Item = usize>) -> bool {
 fn slots(request: &Request) -> impl Iterator<Item = FdIndex> + '_ {
     let operations = request.operations.iter().filter_map(|operation| match operation {
         Operation::Bind(bind) => Some(bind.source),
-        Operation::File { content: Content::Descriptor(fd), .. } => Some(*fd),
+        Operation::File { content: Content::Descriptor(fd), .. }
+        | Operation::Data { content: Content::Descriptor(fd), .. } => Some(*fd),
         Operation::Devices { console, .. } => *console,
         Operation::File { content: Content::Bytes(_), .. }
+        | Operation::Data { content: Content::Bytes(_), .. }
+        | Operation::UserNamespace { .. }
         | Operation::Tmpfs { .. }
         | Operation::Proc { .. }
         | Operation::Mqueue { .. }
@@ -256,6 +283,8 @@ fn slots(request: &Request) -> impl Iterator<Item = FdIndex> + '_ {
     operations
         .chain(request.payload.landlock)
         .chain(request.payload.pass.iter().map(|pass| pass.source))
+        .chain(request.supervision.held.iter().copied())
+        .chain(request.supervision.gates.iter().copied())
 }
 
 /// Each descriptor is named exactly once: none is left over, none has two meanings.

@@ -26,7 +26,7 @@ pub enum Event {
     },
     /// Something the request marked optional, or that design.md allows to be missing, is.
     Missing(Missing),
-    /// The payload is about to run. A pidfd of it comes with this message.
+    /// The payload is about to run, or waits at its gates. A pidfd of it comes with this message.
     Started {
         /// The payload, in the pid namespace of the helper.
         payload: u32,
@@ -189,6 +189,8 @@ pub enum Object {
     Program(u32),
     /// This working directory of the request.
     Directory(u32),
+    /// This lock of the request.
+    Lock(u32),
 }
 
 /// What is known about the reason of a failure beyond its errno.

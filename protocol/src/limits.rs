@@ -46,6 +46,12 @@ pub const PROGRAMS: usize = 256;
 /// Most working directories that are tried in turn.
 pub const DIRECTORIES: usize = 8;
 
+/// Most files that init holds a lock on. Flatpak locks one for each extension of a runtime.
+pub const LOCKS: usize = 1024;
+
+/// Most descriptors that the start of the payload waits on.
+pub const GATES: usize = 4;
+
 /// Longest path in the sandbox, in bytes, without its terminator. Far below `PATH_MAX`, because
 /// the kernel repeats it in every reader's mount table.
 pub const PATH_BYTES: usize = 1024;

@@ -167,6 +167,23 @@ pub enum Operation {
         /// A mount point of the sandbox.
         path: SandboxPath,
     },
+    /// Binds a new file that belongs to the sandbox alone (`nosuid`, `nodev`).
+    Data {
+        /// Mount point; made if missing.
+        destination: Destination,
+        /// Permission bits of the file.
+        mode: u32,
+        /// What it holds.
+        content: Content,
+        /// Whether it can be written to.
+        writable: bool,
+    },
+    /// Binds the namespace file of the user namespace that the sandbox was built in, read-only.
+    /// Nothing where the helper has privilege and made none.
+    UserNamespace {
+        /// Mount point; made if missing.
+        destination: Destination,
+    },
 }
 
 /// See [`Operation::Bind`].
@@ -266,6 +283,10 @@ pub struct Payload {
     pub capabilities: u64,
     /// Gives it a new, empty session keyring.
     pub new_keyring: bool,
+    /// Signals it starts with blocked, as a mask (bit N-1 is signal N).
+    pub blocked_signals: u64,
+    /// Signals it starts with ignored, as such a mask. All others have their default disposition.
+    pub ignored_signals: u64,
 }
 
 /// A resource limit, `setrlimit(2)`.
@@ -321,6 +342,13 @@ pub struct Supervision {
     pub end_with_payload: bool,
     /// The sandbox ends when the helper's caller does.
     pub end_with_caller: bool,
+    /// Files of the finished sandbox that init holds a read lock on, `fcntl(2)`, as long as it runs.
+    pub locks: Vec<SandboxPath>,
+    /// Descriptors that init keeps open as long as it runs.
+    pub held: Vec<FdIndex>,
+    /// Descriptors on which the payload's process waits, once it was reported and has given up every
+    /// right: one byte or the end of each, in this order, before it runs the program.
+    pub gates: Vec<FdIndex>,
 }
 
 /// The first process of the sandbox.

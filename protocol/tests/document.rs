@@ -173,6 +173,8 @@ fn values() -> BTreeMap<&'static str, u64> {
         ARGUMENTS,
         PROGRAMS,
         DIRECTORIES,
+        LOCKS,
+        GATES,
         PATH_BYTES,
         PATH_COMPONENTS,
         COMPONENT_BYTES,

@@ -3,7 +3,7 @@
 
 use harness::raw::RawHelper;
 use harness::spec::{Spec, open_read, place, sandbox_path};
-use harness::{Case, Fixture, Outcome, case};
+use harness::{Case, Fixture, Mode, Outcome, case};
 use stockade_protocol::event::Hint;
 use stockade_protocol::request::{Access, Content, Operation};
 
@@ -14,6 +14,10 @@ pub(crate) const CASES: &[Case] = &[
     case!(directories_and_parents_have_their_modes),
     case!(a_directory_made_in_a_bound_tree_has_its_set_id_bit),
     case!(files_are_made_from_bytes_and_descriptors),
+    case!(data_files_belong_to_the_sandbox),
+    case!(data_files_leave_nothing_behind),
+    case!(a_mount_point_is_made_where_a_link_leads),
+    case!(the_user_namespace_is_shown_where_there_is_one),
     case!(an_existing_file_is_emptied_and_keeps_its_mode),
     case!(symlinks_may_exist_if_they_say_the_same),
     case!(chmod_changes_what_exists),
@@ -100,6 +104,87 @@ fn a_directory_made_in_a_bound_tree_has_its_set_id_bit(fixture: &Fixture) -> Out
     spec.bind(&source, "/d", Access::ReadWrite);
     spec.push(Operation::Directory { destination: place("/d/made"), mode: 0o2750 });
     shows(fixture, &spec, "2750\n");
+    Outcome::Passed
+}
+
+fn data(path: &str, mode: u32, content: Content, writable: bool) -> Operation {
+    Operation::Data { destination: place(path), mode, content, writable }
+}
+
+fn data_files_belong_to_the_sandbox(fixture: &Fixture) -> Outcome {
+    let source = fixture.file("source", "from a descriptor\n");
+    let directory = fixture.directory("bound");
+    let target = fixture.file("bound/target", "untouched\n");
+    let mut spec = Spec::shell(
+        "cat /d/bytes /bound/target; stat -c %a /d/bytes /bound/target;
+         (echo x >/d/bytes) 2>/dev/null || echo read-only; echo more >>/bound/target;
+         cat /bound/target; grep -c ' /d/bytes ro,nosuid,nodev' /proc/self/mountinfo",
+    );
+    spec.bind(&directory, "/bound", Access::ReadWrite);
+    spec.push(data("/d/bytes", 0o640, Content::Bytes(b"bytes\n".to_vec()), false));
+    let content = Content::Descriptor(spec.add(open_read(&source)));
+    spec.push(data("/bound/target", 0o600, content, true));
+    let expected = "bytes\nfrom a descriptor\n640\n600\nread-only\nfrom a descriptor\nmore\n1\n";
+    shows(fixture, &spec, expected);
+    assert_eq!(std::fs::read_to_string(target).expect("it is there"), "untouched\n");
+    Outcome::Passed
+}
+
+fn data_files_leave_nothing_behind(fixture: &Fixture) -> Outcome {
+    // I7: `..` of the root is the root. Nothing lies on top of it, neither what the files were made
+    // on nor the old root.
+    let mut fresh = Spec::shell("ls -di / | cut -d/ -f1; ls -di /.. | cut -d/ -f1; ls /../data");
+    fresh.push(data("/data", 0o600, Content::Bytes(Vec::new()), true));
+    let mut bound = Spec::empty("/bin/sh").args([
+        "-c",
+        "stat -c %i:%d / /..; grep -c '^[^ ]* [^ ]* [^ ]* [^ ]* / ' /proc/self/mountinfo",
+    ]);
+    bound.bind("/", "/", Access::ReadOnly);
+    bound.push(Operation::Proc { destination: place("/proc"), protect: true });
+    bound.tmpfs("/mnt");
+    bound.push(data("/mnt/data", 0o600, Content::Bytes(Vec::new()), true));
+    for (spec, last) in [(fresh, "/../data"), (bound, "1")] {
+        let verdict = RawHelper::build(fixture, &spec);
+        verdict.assert_exit(0);
+        let lines: Vec<_> = verdict.output.text().lines().map(String::from).collect();
+        assert_eq!((lines.len(), lines[2].as_str()), (3, last), "{lines:?}");
+        assert_eq!(lines[0], lines[1], "root and what is above it");
+    }
+    Outcome::Passed
+}
+
+fn a_mount_point_is_made_where_a_link_leads(fixture: &Fixture) -> Outcome {
+    let source = fixture.file("source", "bound\n");
+    let mut spec = Spec::shell("cat /run/target; readlink /etc/link");
+    spec.directory("/run");
+    spec.symlink("../../run/target", "/etc/link");
+    spec.bind(&source, "/etc/link", Access::ReadOnly);
+    shows(fixture, &spec, "bound\n../../run/target\n");
+    Outcome::Passed
+}
+
+fn the_user_namespace_is_shown_where_there_is_one(fixture: &Fixture) -> Outcome {
+    let mut spec = Spec::empty("/bin/sh").args([
+        "-c",
+        "test -e /tmp/x/user || echo none; [ ! -e /tmp/x/user ] || stat -f -c %T /tmp/x/user;
+         [ ! -e /tmp/x/user ] || echo user:[$(stat -c %i /tmp/x/user)]; readlink /proc/self/ns/user",
+    ]);
+    spec.bind("/", "/", Access::ReadOnly);
+    spec.push(Operation::Proc { destination: place("/proc"), protect: true });
+    spec.tmpfs("/tmp");
+    spec.push(Operation::UserNamespace { destination: place("/tmp/x/user") });
+    let verdict = RawHelper::build(fixture, &spec);
+    verdict.assert_exit(0);
+    let lines: Vec<String> = verdict.output.text().lines().map(String::from).collect();
+    let own = std::fs::read_link("/proc/self/ns/user").expect("procfs");
+    let own = own.to_str().expect("ASCII").to_owned();
+    if fixture.mode == Mode::Unprivileged {
+        assert_eq!(lines.first().map(String::as_str), Some("nsfs"));
+        assert_eq!(lines.get(1), lines.get(2));
+        assert_ne!(lines.get(1), Some(&own));
+    } else {
+        assert_eq!(lines, ["none".to_owned(), own]);
+    }
     Outcome::Passed
 }
 

@@ -3,6 +3,7 @@
 
 use std::fs;
 use std::io::Write;
+use std::time::Duration;
 
 use harness::filter::without_calls;
 use harness::raw::{self, RawHelper};
@@ -11,7 +12,7 @@ use harness::spec::{Spec, sandbox_path};
 use harness::{Case, Fixture, Mode, Outcome, case};
 use stockade_protocol::Event;
 use stockade_protocol::event::{Call, Exit, Object, Stage};
-use stockade_protocol::request::{Access, Group, Init, Pass};
+use stockade_protocol::request::{Access, Demand, Group, Init, Pass};
 use stockade_protocol::text::{Filter, Program, Variable};
 
 use crate::hostile::dice::Dice;
@@ -24,7 +25,11 @@ pub(crate) const CASES: &[Case] = &[
     case!(the_environment_is_exactly_the_one_asked_for),
     case!(descriptors_arrive_under_any_permutation),
     case!(the_payload_can_be_pid_1),
+    case!(the_payload_can_be_first_without_a_pid_namespace),
     case!(groups_and_sessions_are_as_asked_for),
+    case!(signals_are_blocked_and_ignored_as_asked_for),
+    case!(gates_hold_the_payload_back),
+    case!(init_holds_locks_and_descriptors),
     case!(init_waits_for_orphans_on_request),
     case!(the_caller_may_go_on_request),
     case!(stops_are_reported),
@@ -186,6 +191,98 @@ fn groups_and_sessions_are_as_asked_for(fixture: &Fixture) -> Outcome {
     Outcome::Passed
 }
 
+fn the_payload_can_be_first_without_a_pid_namespace(fixture: &Fixture) -> Outcome {
+    let mut spec = Spec::empty("/bin/sh").args(["-c", "exit 9"]);
+    spec.bind("/", "/", Access::ReadOnly);
+    spec.request.namespaces.pid = Demand::Share;
+    spec.request.supervision.init = Init::Payload;
+    RawHelper::build(fixture, &spec).assert_exit(9);
+    Outcome::Passed
+}
+
+fn signals_are_blocked_and_ignored_as_asked_for(fixture: &Fixture) -> Outcome {
+    for (blocked, ignored) in [(0, 0), (1 << 9, 1), (0x8000_0000_0000_4000, 1 << 12)] {
+        // Not from a shell, which blocks nothing.
+        let arguments = ["-E", "^Sig(Blk|Ign)", "/proc/self/status"];
+        let mut spec = Spec::system("/bin/grep").args(arguments);
+        spec.request.payload.blocked_signals = blocked;
+        spec.request.payload.ignored_signals = ignored;
+        let verdict = RawHelper::build(fixture, &spec);
+        verdict.assert_exit(0);
+        let expected = format!("SigBlk:\t{blocked:016x}\nSigIgn:\t{ignored:016x}\n");
+        assert_eq!(verdict.output.text(), expected);
+    }
+    Outcome::Passed
+}
+
+fn gates_hold_the_payload_back(fixture: &Fixture) -> Outcome {
+    let (first, opens_first) = nix::unistd::pipe().expect("a pipe");
+    let (second, opens_second) = nix::unistd::pipe().expect("a pipe");
+    let mut spec = Spec::shell("echo ran; ls /proc/self/fd | wc -l");
+    for gate in [first, second] {
+        let gate = spec.add(gate);
+        spec.request.supervision.gates.push(gate);
+    }
+    let mut raw = RawHelper::start(raw::helper(fixture));
+    raw.send(&spec);
+    spec.descriptors.clear();
+    raw.started();
+    let mut nothing = || raw.try_next(Duration::from_millis(300));
+    assert!(nothing().is_err(), "both gates are closed");
+    // One by a byte, the other by its end.
+    nix::unistd::write(&opens_first, b"x").expect("somebody waits");
+    assert!(nothing().is_err(), "the second gate is closed");
+    drop(opens_second);
+    let verdict = raw.conclude();
+    verdict.assert_exit(0);
+    // Three standard ones, and the one that `ls` lists with: no gate.
+    assert_eq!(verdict.output.text(), "ran\n4\n");
+    Outcome::Passed
+}
+
+fn init_holds_locks_and_descriptors(fixture: &Fixture) -> Outcome {
+    let lock = fixture.file("lock", "");
+    let (alive, held) = nix::unistd::pipe2(nix::fcntl::OFlag::O_NONBLOCK).expect("a pipe");
+    // None as long as somebody holds the other end.
+    let end = || nix::unistd::read(&alive, &mut [0]).ok();
+    let mut spec = Spec::shell("echo up; read line; ls /proc/self/fd | wc -l; exit 3");
+    spec.bind(&lock, "/lock", Access::ReadOnly);
+    spec.request.supervision.locks = vec![sandbox_path("/lock")];
+    let held = spec.add(held);
+    spec.request.supervision.held = vec![held];
+    let (input, typed) = nix::unistd::pipe().expect("a pipe");
+    let mut raw = RawHelper::start(raw::helper(fixture).descriptor(0, input));
+    raw.send(&spec);
+    spec.descriptors.clear();
+    raw.running.read_line();
+    let writable = fs::OpenOptions::new().write(true).open(&lock).expect("own file");
+    let exclusive = libc::flock {
+        l_type: libc::F_WRLCK as i16,
+        l_whence: libc::SEEK_SET as i16,
+        l_start: 0,
+        l_len: 0,
+        l_pid: 0,
+    };
+    let take = || nix::fcntl::fcntl(&writable, nix::fcntl::FcntlArg::F_SETLK(&exclusive));
+    assert!(take().is_err(), "init holds a lock");
+    assert_eq!(end(), None, "init holds the descriptor");
+    drop(typed);
+    let verdict = raw.conclude();
+    verdict.assert_exit(3);
+    assert_eq!(verdict.output.text(), "4\n");
+    assert_eq!(end(), Some(0), "the descriptor goes with init");
+    assert!(take().is_ok(), "the lock goes with init");
+
+    // A lock that cannot be had is a failure before there is a payload.
+    let mut spec = Spec::shell("echo ran");
+    spec.request.supervision.locks = vec![sandbox_path("/bin/sh"), sandbox_path("/nothing")];
+    let verdict = RawHelper::build(fixture, &spec);
+    let Some(Event::Failed(failure)) = verdict.events.last() else { panic!("{verdict:?}") };
+    assert_eq!((failure.call, failure.object), (Call::Open, Object::Lock(1)));
+    assert_eq!(verdict.output.text(), "");
+    Outcome::Passed
+}
+
 fn init_waits_for_orphans_on_request(fixture: &Fixture) -> Outcome {
     for (end, expected) in [(true, "payload\n"), (false, "payload\norphan\n")] {
         let mut spec = Spec::shell("(sleep 0.3; echo orphan) & echo payload; exit 4");
@@ -237,9 +334,9 @@ fn compiled(program: &[libc::sock_filter]) -> Filter {
 }
 
 fn filters_are_installed_in_order(fixture: &Fixture) -> Outcome {
-    // The second forbids seccomp(2), which the third would need: order is what makes it fail.
+    // The second forbids prctl(2), which the third would need: order is what makes it fail.
     let harmless = compiled(&without_calls(&[libc::SYS_acct]));
-    let last = compiled(&without_calls(&[libc::SYS_seccomp]));
+    let last = compiled(&without_calls(&[libc::SYS_prctl]));
     let mut spec = Spec::shell("grep ^Seccomp: /proc/self/status | tr -d '\\t'; exit 7");
     spec.request.payload.filters = vec![harmless.clone(), harmless.clone(), last.clone()];
     let verdict = RawHelper::build(fixture, &spec);

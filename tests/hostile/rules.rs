@@ -102,10 +102,14 @@ fn every_rule_is_enforced_by_the_helper(fixture: &Fixture) -> Outcome {
             r.namespaces.uts = Demand::Share;
             r.namespaces.hostname = Some(Hostname::new("evil").expect("a name"));
         }),
-        change(Rule::InitNeedsPid, 0, |r| {
-            r.namespaces.pid = Demand::Share;
+        change(Rule::HoldingNeedsInit, 0, |r| {
             r.supervision.init = Init::Payload;
+            r.supervision.locks = vec![SandboxPath::root()];
         }),
+        change(Rule::LockCount, 0, |r| {
+            r.supervision.locks = vec![SandboxPath::root(); limits::LOCKS + 1];
+        }),
+        change(Rule::IgnoredSignals, 0, |r| r.payload.ignored_signals = 1 << 8),
         change(Rule::ProgramCount, 0, |r| r.payload.programs.clear()),
         change(Rule::ProgramCount, 0, |r| {
             r.payload.programs = vec![Program::new("/a").expect("a program"); limits::PROGRAMS + 1];

@@ -55,11 +55,16 @@ impl Spec {
                 group: Group::Inherit,
                 capabilities: 0,
                 new_keyring: false,
+                blocked_signals: 0,
+                ignored_signals: 0,
             },
             supervision: Supervision {
                 init: Init::Reaper,
                 end_with_payload: true,
                 end_with_caller: true,
+                locks: Vec::new(),
+                held: Vec::new(),
+                gates: Vec::new(),
             },
         };
         Self { request, descriptors: Vec::new() }

@@ -58,13 +58,20 @@ pub(crate) fn dup_to(fd: BorrowedFd<'_>, target: u32) -> Result<(), Errno> {
     result(unsafe { libc::dup2(fd.as_raw_fd(), target) }.into()).map(drop)
 }
 
-/// `close_range(2)`: closes every descriptor but one.
+/// `close_range(2)`: closes every descriptor but these.
 ///
 /// Only for a process that goes on without any value that owns another.
-pub(crate) fn close_all_but(fd: BorrowedFd<'_>) -> Result<(), Errno> {
-    let number = fd.as_raw_fd().unsigned_abs();
-    if let Some(below) = number.checked_sub(1) {
-        close_range(0, below)?;
-    }
-    close_range(number.saturating_add(1), u32::MAX)
+pub(crate) fn close_all_but<'a>(kept: impl Iterator<Item = BorrowedFd<'a>>) -> Result<(), Errno> {
+    let kept: Vec<u32> = kept.map(|fd| fd.as_raw_fd().unsigned_abs()).collect();
+    gaps(0, kept).into_iter().try_for_each(|(from, to)| close_range(from, to))
+}
+
+/// The ranges of numbers from `first` on in which there is none of `kept`.
+pub(crate) fn gaps(first: u32, mut kept: Vec<u32>) -> Vec<(u32, u32)> {
+    kept.retain(|number| *number >= first);
+    kept.sort_unstable();
+    let begins = kept.iter().map(|number| number.saturating_add(1));
+    let ends = kept.iter().map(|number| number.checked_sub(1)).chain([Some(u32::MAX)]);
+    let ranges = [first].into_iter().chain(begins).zip(ends);
+    ranges.filter_map(|(from, to)| to.filter(|to| from <= *to).map(|to| (from, to))).collect()
 }

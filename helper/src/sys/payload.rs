@@ -32,15 +32,17 @@ impl Program {
     }
 }
 
-/// `seccomp(SECCOMP_SET_MODE_FILTER)` without flags: installs a program for good.
+/// `prctl(PR_SET_SECCOMP)`: installs a program for good.
+///
+/// Not seccomp(2), which does the same: programs that allow the next one to be installed were often
+/// written with prctl in mind.
 pub(crate) fn install_filter(program: &Program) -> Result<(), Errno> {
     let length = u16::try_from(program.0.len()).map_err(|_| Errno::INVAL)?;
     let filter = libc::sock_fprog { len: length, filter: program.0.as_ptr().cast_mut() };
     // SAFETY: `filter` points to `length` instructions, which the kernel copies and does not write.
-    let value = unsafe {
-        libc::syscall(libc::SYS_seccomp, libc::SECCOMP_SET_MODE_FILTER, 0, &raw const filter)
-    };
-    result(value).map(drop)
+    let value =
+        unsafe { libc::prctl(libc::PR_SET_SECCOMP, libc::SECCOMP_MODE_FILTER, &raw const filter) };
+    result(value.into()).map(drop)
 }
 
 /// Strings as `execve(2)` wants them: pointers to each, then a null pointer.

@@ -6,7 +6,7 @@ use rustix::io::Errno;
 use super::result;
 
 /// Highest signal number of the kernel.
-const LAST: libc::c_int = 64;
+pub(crate) const LAST: libc::c_int = 64;
 
 /// `struct sigaction` as `rt_sigaction(2)` takes it on 64-bit machines.
 #[repr(C)]

@@ -45,11 +45,16 @@ pub fn smallest() -> Request {
             group: Group::Inherit,
             capabilities: 0,
             new_keyring: false,
+            blocked_signals: 0,
+            ignored_signals: 0,
         },
         supervision: Supervision {
             init: Init::Reaper,
             end_with_payload: false,
             end_with_caller: false,
+            locks: Vec::new(),
+            held: Vec::new(),
+            gates: Vec::new(),
         },
     }
 }
@@ -59,7 +64,7 @@ pub fn place(path: &str) -> Destination {
     Destination { path: SandboxPath::new(path).unwrap(), parents: 0o755 }
 }
 
-/// Every operation, every option of it at least once; uses the descriptors 0 to 6.
+/// Every operation, every option of it at least once; uses the descriptors 0 to 4 and 7.
 pub fn operations() -> Vec<Operation> {
     let bind = |source: u32, kind, path: &str, access, propagation| {
         let destination = place(path);
@@ -93,10 +98,17 @@ pub fn operations() -> Vec<Operation> {
         },
         Operation::Chmod { path: SandboxPath::new("/run").unwrap(), mode: 0o555 },
         Operation::RemountReadOnly { path: SandboxPath::root() },
+        Operation::Data {
+            destination: destination("/.flatpak-info"),
+            mode: 0o600,
+            content: Content::Descriptor(FdIndex(7)),
+            writable: true,
+        },
+        Operation::UserNamespace { destination: destination("/run/.userns") },
     ]
 }
 
-/// A request with something in every field; uses the descriptors 0 to 6.
+/// A request with something in every field; uses the descriptors 0 to 9.
 pub fn fullest() -> Request {
     let instruction = [6, 0, 0, 0, 0, 0, 0xff, 0x7f];
     Request {
@@ -138,11 +150,16 @@ pub fn fullest() -> Request {
             group: Group::Own { terminal: Some(2) },
             capabilities: 1 << 13,
             new_keyring: true,
+            blocked_signals: 1 << 14,
+            ignored_signals: 1 << 12,
         },
         supervision: Supervision {
-            init: Init::Payload,
+            init: Init::Reaper,
             end_with_payload: true,
             end_with_caller: true,
+            locks: vec![SandboxPath::new("/usr/.ref").unwrap()],
+            held: vec![FdIndex(8)],
+            gates: vec![FdIndex(9)],
         },
     }
 }
@@ -151,6 +168,7 @@ pub fn fullest() -> Request {
 pub fn requests() -> Vec<(&'static str, Request)> {
     let mut session = smallest();
     session.payload.group = Group::Session;
+    session.supervision.init = Init::Payload;
     session.namespaces.user = UserNamespace::Mapped { uid: 0, gid: 0 };
     vec![
         ("request-smallest", smallest()),
@@ -208,7 +226,7 @@ pub fn events() -> Vec<(&'static str, Event)> {
                 stage: Stage::Start,
                 call: Call::Write,
                 errno: 4095,
-                object: Object::Directory(7),
+                object: Object::Lock(7),
                 hint: Hint::NotATerminal,
             }),
         ),

@@ -86,6 +86,15 @@ fn operation() -> impl Strategy<Value = Operation> {
         }),
         (path(), any::<u32>()).prop_map(|(path, mode)| Operation::Chmod { path, mode }),
         path().prop_map(|path| Operation::RemountReadOnly { path }),
+        (place(), any::<u32>(), content(), any::<bool>()).prop_map(
+            |(destination, mode, content, writable)| Operation::Data {
+                destination,
+                mode,
+                content,
+                writable
+            }
+        ),
+        place().prop_map(|destination| Operation::UserNamespace { destination }),
     ]
 }
 
@@ -149,7 +158,8 @@ fn payload() -> impl Strategy<Value = Payload> {
     );
     let state = (any::<bool>(), any::<u32>(), vec(limit, 0..3), vec(pass, 0..3));
     let fence = (vec(filter(), 0..3), option::of(index()), group, any::<u64>(), any::<bool>());
-    (start, state, fence).prop_map(|(start, state, fence)| {
+    let signals = (any::<u64>(), any::<u64>());
+    (start, state, fence, signals).prop_map(|(start, state, fence, signals)| {
         let (programs, interpreter, arguments, environment, directories) = start;
         let (set_pwd, umask, limits, pass) = state;
         let (filters, landlock, group, capabilities, new_keyring) = fence;
@@ -168,19 +178,32 @@ fn payload() -> impl Strategy<Value = Payload> {
             group,
             capabilities,
             new_keyring,
+            blocked_signals: signals.0,
+            ignored_signals: signals.1,
         }
     })
 }
 
 /// Requests whose texts are well-formed; the rules of `check` may be broken.
 pub fn request() -> impl Strategy<Value = Request> {
-    let supervision = (select(vec![Init::Reaper, Init::Payload]), any::<bool>(), any::<bool>());
+    let ends = (select(vec![Init::Reaper, Init::Payload]), any::<bool>(), any::<bool>());
+    let holds = (vec(path(), 0..3), vec(index(), 0..3), vec(index(), 0..3));
+    let supervision = (ends, holds).prop_map(
+        |((init, end_with_payload, end_with_caller), (locks, held, gates))| Supervision {
+            init,
+            end_with_payload,
+            end_with_caller,
+            locks,
+            held,
+            gates,
+        },
+    );
     (namespaces(), vec(operation(), 0..12), payload(), supervision).prop_map(
-        |(namespaces, operations, payload, (init, end_with_payload, end_with_caller))| Request {
+        |(namespaces, operations, payload, supervision)| Request {
             namespaces,
             operations,
             payload,
-            supervision: Supervision { init, end_with_payload, end_with_caller },
+            supervision,
         },
     )
 }
@@ -207,6 +230,7 @@ fn failure() -> impl Strategy<Value = Failure> {
         any::<u32>().prop_map(Object::Operation),
         namespace().prop_map(Object::Namespace),
         any::<u32>().prop_map(Object::Directory),
+        any::<u32>().prop_map(Object::Lock),
     ];
     let stage = select(vec![Stage::LockDown, Stage::Build, Stage::Start]);
     let call = select(vec![Call::Capset, Call::Execve, Call::Write]);
