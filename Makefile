@@ -45,8 +45,10 @@ setup-bench:
 # workspace would put a dynamic one in its place.
 build: setup-build
 	$(SECCOMP) $(CARGO) rustc --release --locked -p stockade --bin stockade -- $(STATIC_WITH_SECCOMP)
+	$(CARGO) rustc --release --locked -p stockade --no-default-features --bin stockade-bwrap -- $(STATIC)
 	$(CARGO) rustc --release --locked -p stockade-helper --bin stockade-helper -- $(STATIC)
 	packaging/check-static $(BUILD)/stockade-helper
+	packaging/check-static $(BUILD)/stockade-bwrap
 	echo $(PREFIX) >$(BUILD)/stockade.prefix
 
 build-tests: build

@@ -10,7 +10,7 @@ helper=$root/libexec/stockade/stockade-helper
 mode=${HELPER_MODE:-none}
 
 if [ "${1:-}" = --remove ]; then
-	rm -f "$root/bin/stockade" "$helper"
+	rm -f "$root/bin/stockade" "$root/bin/stockade-bwrap" "$helper"
 	[ ! -d "${helper%/*}" ] || rmdir "${helper%/*}"
 	exit
 fi
@@ -31,7 +31,7 @@ if [ -z "${SCRATCH:-}" ] && [ "$built" != "${PREFIX:-/usr}" ]; then
 fi
 
 install -d -m 0755 "$root/bin" "${helper%/*}"
-install -m 0755 "$BUILD/stockade" "$root/bin/stockade"
+install -m 0755 "$BUILD/stockade" "$BUILD/stockade-bwrap" "$root/bin/"
 # A new file without privilege takes the place of an old one with it, never the other way round.
 install -m 0755 "$BUILD/stockade-helper" "$helper.new"
 case $mode in

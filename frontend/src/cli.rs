@@ -25,6 +25,9 @@ const PROGRAM: &str = "stockade";
 /// subcommand says.
 pub fn run(arguments: impl IntoIterator<Item = OsString>) -> u8 {
     let arguments: Vec<OsString> = arguments.into_iter().collect();
+    if let Some(behind) = crate::bwrap::behind(&arguments) {
+        return crate::bwrap::run(behind);
+    }
     match command().try_get_matches_from(&arguments) {
         Ok(matches) => dispatch(matches),
         Err(error) if error.use_stderr() => {
@@ -51,6 +54,10 @@ pub fn command() -> Command {
             Command::new("exec")
                 .about("Run a command of this system with no access to your files or the network")
                 .defer(exec::arguments),
+        )
+        // Its arguments never come here.
+        .subcommand(
+            Command::new("bwrap").about("Run a command as bubblewrap would, with its options"),
         )
         .subcommand(
             Command::new("doctor")
@@ -120,6 +127,14 @@ mod tests {
         let mut command = command();
         command.build();
         command.debug_assert();
+    }
+
+    #[test]
+    fn bubblewraps_options_are_not_ours_to_judge() {
+        for arguments in [&["stockade", "bwrap", "--nope"][..], &["stockade", "bwrap"]] {
+            assert_eq!(run(arguments.iter().map(OsString::from)), 1, "{arguments:?}");
+        }
+        assert_eq!(run(["stockade", "bwrap", "--version"].map(OsString::from)), 0);
     }
 
     #[test]

@@ -31,6 +31,7 @@ use crate::sandbox::Sandbox;
 use crate::scope;
 use crate::seccomp;
 use crate::socket::{self, Wiring};
+use crate::terminal;
 
 /// The value of `container`, by which programs notice that they are in one.
 const CONTAINER: &str = "stockade";
@@ -96,7 +97,7 @@ pub fn plan(options: &Options, caller: &Caller, passed: Vec<Passed>) -> Result<P
     let temporary_is_shared = exports.covers(Path::new("/tmp"));
     let runtime_directory_is_shared = exports.covers(&caller.sandbox_runtime_directory());
     exports.mount(&mut sandbox)?;
-    device::prepare(&permissions.devices, runtime::console(), &mut sandbox)?;
+    device::prepare(&permissions.devices, terminal::console(), &mut sandbox)?;
 
     let mut environment = environment(options, caller);
     let mut wiring = Wiring {

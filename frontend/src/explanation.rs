@@ -123,6 +123,15 @@ pub fn failure(failure: &Failure, sandbox: &Sandbox) -> String {
     }
 }
 
+/// The reason of a failure in one line, where more is known than its errno.
+pub(crate) fn reason_of(failure: &Failure) -> Option<String> {
+    let (reason, advice) = reason(failure.hint, failure.call, failure.errno);
+    match (reason, advice) {
+        (Some(reason), Some(advice)) => Some(format!("{reason}; {advice}")),
+        (reason, _) => reason,
+    }
+}
+
 /// The reason in words, and what to do, where more is known than an errno.
 fn reason(hint: Hint, call: Call, number: u32) -> (Option<String>, Option<String>) {
     let known =

@@ -3,7 +3,7 @@
 
 use std::io::Write as _;
 use std::os::fd::{AsFd, OwnedFd};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use nix::sys::signal::{SigSet, Signal};
@@ -193,10 +193,7 @@ impl Helper {
         let before = SigSet::thread_get_mask().map_err(connection)?;
         mask.thread_block().map_err(connection)?;
 
-        let (family, kind) = (AddressFamily::UNIX, SocketType::STREAM);
-        let (ours, theirs) = rustix::net::socketpair(family, kind, SocketFlags::CLOEXEC, None)
-            .map_err(LaunchError::Connection)?;
-        let process = Child::start(&path, &theirs, &before)?;
+        let (process, ours) = connect(&path, &before)?;
         let events = Events::new(ours);
         Ok(Self { path, parent, events, signals, terminal: Terminal::find(), process })
     }
@@ -479,6 +476,14 @@ impl Running {
             rustix::process::pidfd_send_signal(pidfd, signal).ok();
         }
     }
+}
+
+/// Starts the helper at this path with this signal mask; gives its process and our end of the socket.
+pub(crate) fn connect(path: &Path, mask: &SigSet) -> Result<(Child, OwnedFd), LaunchError> {
+    let (family, kind) = (AddressFamily::UNIX, SocketType::STREAM);
+    let (ours, theirs) = rustix::net::socketpair(family, kind, SocketFlags::CLOEXEC, None)
+        .map_err(LaunchError::Connection)?;
+    Ok((Child::start(path, &theirs, mask)?, ours))
 }
 
 /// What exit status a failure gives.

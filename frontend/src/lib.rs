@@ -4,27 +4,42 @@
 //! Everything in this crate runs with the user's own rights.
 #![forbid(unsafe_code)]
 
+mod bpf;
+pub mod bwrap;
+#[cfg(feature = "exec")]
 pub mod caller;
 mod child;
+#[cfg(feature = "exec")]
 pub mod cli;
 pub mod descriptor;
 pub mod descriptor_limit;
+#[cfg(feature = "exec")]
 pub mod device;
+#[cfg(feature = "exec")]
 pub mod doctor;
+#[cfg(feature = "exec")]
 pub mod environment;
+#[cfg(feature = "exec")]
 pub mod exec;
 pub mod explanation;
+#[cfg(feature = "exec")]
 pub mod filesystem;
 pub mod helper_path;
+#[cfg(feature = "exec")]
 pub mod home;
 pub mod launch;
+pub mod lookup;
 pub mod message;
 pub mod object;
+#[cfg(feature = "exec")]
 pub mod permission;
+#[cfg(feature = "exec")]
 pub mod runtime;
 pub mod sandbox;
 pub mod scope;
+#[cfg(feature = "exec")]
 pub mod seccomp;
+#[cfg(feature = "exec")]
 pub mod socket;
 pub mod terminal;
 pub mod wire;

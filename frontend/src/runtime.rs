@@ -4,11 +4,10 @@
 //! The sandbox's root is a private tmpfs, so `/tmp`, `/run` and `/var` are plain directories on it:
 //! empty, writable, gone with the sandbox, and cheaper than mounts of their own.
 
-use std::ffi::OsStr;
 use std::os::fd::OwnedFd;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
-use rustix::fs::{AtFlags, CWD, Mode, OFlags};
+use rustix::fs::{AtFlags, CWD};
 use stockade_protocol::request::{Access, Operation};
 
 use crate::caller::Caller;
@@ -111,34 +110,6 @@ fn open_existing(path: &Path) -> Result<Option<OwnedFd>, SandboxError> {
     }
 }
 
-/// Where a program of this name is looked for: in the directories of `PATH`, in order.
-#[must_use]
-pub fn candidates(name: &OsStr, path: &OsStr) -> Vec<PathBuf> {
-    let mut found: Vec<PathBuf> = Vec::new();
-    for directory in std::env::split_paths(path) {
-        let directory =
-            if directory.as_os_str().is_empty() { PathBuf::from(".") } else { directory };
-        let candidate = directory.join(name);
-        if !found.contains(&candidate) {
-            found.push(candidate);
-        }
-    }
-    found
-}
-
-/// The terminal on stdout, opened by the name it has here, which proves that the user may. A
-/// terminal from elsewhere, as in a container, has no name and cannot be bound.
-#[must_use]
-pub fn console() -> Option<OwnedFd> {
-    let stdout = std::io::stdout();
-    if !rustix::termios::isatty(&stdout) {
-        return None;
-    }
-    let name = rustix::termios::ttyname(&stdout, Vec::new()).ok()?;
-    let flags = OFlags::RDWR.union(OFlags::NOCTTY).union(OFlags::CLOEXEC).union(OFlags::NOFOLLOW);
-    rustix::fs::openat(CWD, &name, flags, Mode::empty()).ok()
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -158,11 +129,5 @@ mod tests {
             }
         }
         assert_eq!(system, 2);
-    }
-
-    #[test]
-    fn programs_are_looked_for_in_the_order_of_path() {
-        let found = candidates(OsStr::new("ls"), OsStr::new("/a:/b::/a:rel"));
-        assert_eq!(found, ["/a/ls", "/b/ls", "./ls", "rel/ls"].map(PathBuf::from));
     }
 }

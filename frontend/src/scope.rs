@@ -59,6 +59,20 @@ pub fn ruleset(policy: &Policy, network: bool) -> Result<Option<OwnedFd>, ScopeE
     build(policy).map_err(failed)
 }
 
+/// A ruleset that keeps abstract sockets of others out of reach, and nothing else.
+///
+/// # Errors
+/// Where the kernel has none such.
+pub fn abstract_sockets() -> Result<OwnedFd, RulesetError> {
+    let created = Ruleset::default()
+        .set_compatibility(CompatLevel::HardRequirement)
+        .scope(Scope::AbstractUnixSocket)?
+        .create()?;
+    let made: Option<OwnedFd> = created.into();
+    // With a hard requirement there is a ruleset or an error.
+    made.ok_or_else(|| RulesetError::from(landlock::CreateRulesetError::MissingHandledAccess))
+}
+
 fn build(policy: &Policy) -> Result<Option<OwnedFd>, RulesetError> {
     let mut ruleset =
         Ruleset::default().set_compatibility(CompatLevel::BestEffort).scope(Scope::Signal)?;

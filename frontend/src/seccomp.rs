@@ -7,7 +7,7 @@
 
 mod handmade;
 #[cfg(test)]
-mod interpreter;
+pub(crate) mod interpreter;
 
 use std::io::Read as _;
 

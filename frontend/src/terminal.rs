@@ -7,10 +7,11 @@
 //! the keys are passed on, and the payload gets the terminal when it asks for it. Towards the shell
 //! we stand for the payload: we stop when it stops, and continue it when we are continued.
 
-use std::os::fd::BorrowedFd;
+use std::os::fd::{BorrowedFd, OwnedFd};
 
 use nix::sys::signal::{SigSet, Signal, kill, killpg};
 use nix::unistd::Pid;
+use rustix::fs::{CWD, Mode, OFlags};
 use rustix::stdio::{stderr, stdin, stdout};
 
 /// The controlling terminal.
@@ -125,4 +126,17 @@ pub fn signal_group(payload: u32, signal: Signal) {
     if let Some(group) = i32::try_from(payload).ok().filter(|group| *group > 1) {
         killpg(Pid::from_raw(group), signal).ok();
     }
+}
+
+/// The terminal on stdout, opened by the name it has here, which proves that the user may. A
+/// terminal from elsewhere, as in a container, has no name and cannot be bound.
+#[must_use]
+pub fn console() -> Option<OwnedFd> {
+    let stdout = std::io::stdout();
+    if !rustix::termios::isatty(&stdout) {
+        return None;
+    }
+    let name = rustix::termios::ttyname(&stdout, Vec::new()).ok()?;
+    let flags = OFlags::RDWR.union(OFlags::NOCTTY).union(OFlags::CLOEXEC).union(OFlags::NOFOLLOW);
+    rustix::fs::openat(CWD, &name, flags, Mode::empty()).ok()
 }

@@ -9,7 +9,7 @@ use stockade_protocol::text::{Argument, Program, TextFault};
 
 use super::{ExecError, Options};
 use crate::environment::Environment;
-use crate::runtime;
+use crate::lookup;
 use crate::sandbox::Sandbox;
 
 /// Where programs are looked for if the environment does not say.
@@ -33,7 +33,7 @@ pub(super) fn describe(
     } else {
         // A directory of PATH whose name is too long has no programs.
         let path = environment.get("PATH").unwrap_or(OsStr::new(PATH));
-        let candidates = runtime::candidates(name, path);
+        let candidates = lookup::candidates(name, path);
         let programs = candidates.iter().map(|path| Program::new(path.as_os_str().as_bytes()));
         payload.programs = programs.filter_map(Result::ok).take(limits::PROGRAMS).collect();
         if payload.programs.is_empty() {

@@ -8,6 +8,10 @@
 use rustix::io::Errno;
 
 use super::Policy;
+use crate::bpf::{
+    self, ARCHITECTURE, FIRST_ARGUMENT_LOW, Instruction, NUMBER, RETURN_ALLOW, RETURN_KILL_PROCESS,
+    above, answer, jump_if_greater, load, refuse, when,
+};
 
 /// The newest system call this file was reviewed against: `file_setattr` of Linux 6.17. A higher
 /// number does not exist yet and is refused until someone has looked at it (T63).
@@ -85,60 +89,6 @@ compile_error!("the system call numbers of this architecture are not in seccomp/
 
 pub(super) use machine::{COMPAT, NATIVE};
 
-/// One BPF instruction, `struct sock_filter`.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-struct Instruction {
-    code: u16,
-    jump_true: u8,
-    jump_false: u8,
-    k: u32,
-}
-
-/// Bytes of `struct seccomp_data` that are looked at. All supported machines are little-endian.
-const NUMBER: u32 = 0;
-const ARCHITECTURE: u32 = 4;
-const FIRST_ARGUMENT_LOW: u32 = 16;
-
-const RETURN_ALLOW: u32 = 0x7FFF_0000;
-const RETURN_ERRNO: u32 = 0x0005_0000;
-const RETURN_KILL_PROCESS: u32 = 0x8000_0000;
-
-const fn load(offset: u32) -> Instruction {
-    Instruction { code: 0x20, jump_true: 0, jump_false: 0, k: offset }
-}
-
-const fn jump(distance: u32) -> Instruction {
-    Instruction { code: 0x05, jump_true: 0, jump_false: 0, k: distance }
-}
-
-const fn jump_if_equal(k: u32, jump_true: u8, jump_false: u8) -> Instruction {
-    Instruction { code: 0x15, jump_true, jump_false, k }
-}
-
-const fn jump_if_greater(k: u32, jump_true: u8, jump_false: u8) -> Instruction {
-    Instruction { code: 0x25, jump_true, jump_false, k }
-}
-
-const fn answer(k: u32) -> Instruction {
-    Instruction { code: 0x06, jump_true: 0, jump_false: 0, k }
-}
-
-fn refuse(errno: Errno) -> Instruction {
-    answer(RETURN_ERRNO | errno.raw_os_error().unsigned_abs())
-}
-
-/// `body`, which must end in an answer, where the accumulator is `k`; otherwise it is jumped over.
-fn when(k: u32, body: Vec<Instruction>) -> Vec<Instruction> {
-    // A distance that is no u32 cannot occur; the kernel would refuse the program.
-    let over = jump(u32::try_from(body.len()).unwrap_or(u32::MAX));
-    [vec![jump_if_equal(k, 1, 0), over], body].concat()
-}
-
-/// An answer where the accumulator is above `k`.
-fn above(k: u32, then: Instruction) -> Vec<Instruction> {
-    vec![jump_if_greater(k, 0, 1), then]
-}
-
 /// The rules for one architecture.
 fn rules(abi: &Abi, policy: &Policy) -> Vec<Instruction> {
     let mut program = vec![load(NUMBER)];
@@ -188,12 +138,5 @@ pub(super) fn program(policy: &Policy) -> Vec<u8> {
     }
     program.push(answer(RETURN_KILL_PROCESS));
 
-    program
-        .into_iter()
-        .flat_map(|instruction| {
-            let [c0, c1] = instruction.code.to_ne_bytes();
-            let [k0, k1, k2, k3] = instruction.k.to_ne_bytes();
-            [c0, c1, instruction.jump_true, instruction.jump_false, k0, k1, k2, k3]
-        })
-        .collect()
+    bpf::bytes(program)
 }

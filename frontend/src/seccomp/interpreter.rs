@@ -6,15 +6,15 @@
 
 /// A system call as a program sees it.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Call {
-    pub(super) number: u32,
-    pub(super) architecture: u32,
-    pub(super) arguments: [u64; 6],
+pub(crate) struct Call {
+    pub(crate) number: u32,
+    pub(crate) architecture: u32,
+    pub(crate) arguments: [u64; 6],
 }
 
 /// An answer; the greater one is stricter and wins.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) enum Answer {
+pub(crate) enum Answer {
     Allow,
     Errno(u32),
     Kill,
@@ -33,7 +33,7 @@ fn data(call: &Call) -> Vec<u8> {
 }
 
 /// The answer of `program` to `call`.
-pub(super) fn run(program: &[u8], call: &Call) -> Answer {
+pub(crate) fn run(program: &[u8], call: &Call) -> Answer {
     let data = data(call);
     let (mut a, mut x, mut at) = (0_u32, 0_u32, 0_usize);
     let mut memory = [0_u32; 16];

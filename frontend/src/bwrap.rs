@@ -1,0 +1,176 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! bubblewrap's command line: a drop-in for programs that call `bwrap`.
+//!
+//! Arguments as typed ([`parse`]) become settings, the combination is checked ([`check`]), the plan
+//! turns them into a sandbox ([`plan`]), and that is launched ([`launch`]). No clap and no libseccomp
+//! here: the options are sensitive to order, filters arrive compiled, and starting fast counts.
+
+mod capability;
+mod check;
+mod destination;
+mod explain;
+mod filter;
+mod help;
+mod hidden;
+mod inherit;
+mod launch;
+mod message;
+mod number;
+mod option;
+mod parse;
+mod plan;
+mod settings;
+mod signals;
+mod status;
+
+use std::ffi::{OsStr, OsString};
+use std::io::Write as _;
+use std::os::unix::process::CommandExt as _;
+
+use check::Ids;
+use message::{Fault, Voice};
+use parse::Stop;
+use plan::Circumstances;
+use settings::{CapabilityChange, Settings, Wish};
+
+/// The name under which this program starts itself to find out whether the caller can make a user
+/// namespace: only a process of its own can try without being in one afterwards.
+const TRIAL: &str = "stockade-user-namespace-trial";
+
+/// Exit status for every failure of our own.
+const FAILED: u8 = 1;
+
+/// Runs the command line and gives the status to exit with. `arguments` begin with the program's
+/// name.
+pub fn run(arguments: impl IntoIterator<Item = OsString>) -> u8 {
+    let mut arguments = arguments.into_iter();
+    let name = arguments.next().unwrap_or_else(|| OsString::from("bwrap"));
+    if name == TRIAL {
+        return u8::from(nix::sched::unshare(nix::sched::CloneFlags::CLONE_NEWUSER).is_err());
+    }
+    let parent = rustix::process::getppid();
+    let environment = std::env::vars_os().collect();
+    let parsed = match parse::parse(arguments.collect(), environment, &mut parse::Inherited) {
+        Ok(parsed) => parsed,
+        Err(Stop::Help) => return print(&help::usage(&name)),
+        Err(Stop::Version) => return print(&help::version()),
+        Err(Stop::Fault(fault, voice)) => return failed(voice, &fault),
+    };
+    let voice = parsed.settings.voice;
+    let ids =
+        Ids { uid: rustix::process::getuid().as_raw(), gid: rustix::process::getgid().as_raw() };
+    match check::check(parsed, ids) {
+        Ok(Some(settings)) => {
+            launch(&settings, ids, parent).unwrap_or_else(|fault| failed(voice, &fault))
+        }
+        Ok(None) => {
+            std::io::stderr().write_all(help::usage(&name).as_bytes()).ok();
+            FAILED
+        }
+        Err(fault) => failed(voice, &fault),
+    }
+}
+
+fn failed(voice: Voice, fault: &Fault) -> u8 {
+    voice.error(fault);
+    FAILED
+}
+
+/// Prints what was asked for. A reader that has seen enough is no error.
+fn print(text: &str) -> u8 {
+    let mut out = std::io::stdout().lock();
+    out.write_all(text.as_bytes()).and_then(|()| out.flush()).ok();
+    0
+}
+
+fn launch(
+    settings: &Settings,
+    ids: Ids,
+    parent: Option<rustix::process::Pid>,
+) -> Result<u8, Fault> {
+    if settings.die_with_parent {
+        launch::die_with_parent(settings.voice, parent)?;
+    }
+    if settings.assert_user_namespaces_disabled
+        && !settings.disable_user_namespaces
+        && can_make_user_namespaces()?
+    {
+        let text = "creation of new user namespaces was not disabled as requested";
+        return Err(Fault::new(text));
+    }
+    let limit = crate::descriptor_limit::raise();
+    let path = crate::helper_path::find().map_err(|error| Fault::other(&error))?;
+    let root = ids.uid == 0;
+    let mut privileged = root || launch::may_have_privilege(&path);
+    let needy = if root || !privileged { None } else { needs_own_namespace(settings, ids, &path) };
+    if needy.is_some() {
+        privileged = false;
+    }
+    let has_own = root && settings.user == Wish::Yes;
+    let circumstances = Circumstances {
+        ids,
+        privileged: privileged && !has_own,
+        capabilities: effective(),
+        umask: umask(),
+        signals: signals::inherited(),
+    };
+    let mut plan = plan::plan(settings, circumstances)?;
+    plan.sandbox.request.payload.limits.extend(limit);
+    let result = launch::Helper::start(path, needy.is_some(), settings)?.run(settings, plan);
+    result.map_err(|fault| match needy {
+        Some(option) => fault.followed_by(&format!(
+            " ({option} takes a user namespace of the caller's own, so the helper was used without \
+             its privilege)"
+        )),
+        None => fault,
+    })
+}
+
+/// The option that takes a user namespace which belongs to the caller: a helper with privilege
+/// gives that to nobody.
+fn needs_own_namespace(
+    settings: &Settings,
+    ids: Ids,
+    helper: &std::path::Path,
+) -> Option<&'static str> {
+    if settings.capabilities.iter().any(|change| matches!(change, CapabilityChange::Add(_))) {
+        return Some("--cap-add");
+    }
+    if !launch::has_file_capabilities(helper) {
+        return None;
+    }
+    if settings.uid.is_some_and(|uid| uid != ids.uid) {
+        return Some("--uid");
+    }
+    settings.gid.is_some_and(|gid| gid != ids.gid).then_some("--gid")
+}
+
+/// Whether the caller can make a user namespace, and so could COMMAND.
+fn can_make_user_namespaces() -> Result<bool, Fault> {
+    let status = std::process::Command::new("/proc/self/exe").arg0(TRIAL).status();
+    let status =
+        status.map_err(|error| Fault::new(format!("Can't try user namespaces: {error}")))?;
+    Ok(status.success())
+}
+
+/// The effective capabilities of this process, as a mask.
+fn effective() -> u64 {
+    rustix::thread::capabilities(None).map_or(0, |sets| sets.effective.bits())
+}
+
+fn umask() -> u32 {
+    let mask = rustix::process::umask(rustix::fs::Mode::empty());
+    rustix::process::umask(mask);
+    mask.as_raw_mode()
+}
+
+/// What stands behind `stockade bwrap`, with a name in front; none if the command is another one.
+#[must_use]
+pub fn behind(arguments: &[OsString]) -> Option<Vec<OsString>> {
+    let (name, rest) = arguments.split_first()?;
+    if name == TRIAL {
+        return Some(arguments.to_vec());
+    }
+    let (command, rest) = rest.split_first()?;
+    (command == OsStr::new("bwrap")).then(|| std::iter::once(name).chain(rest).cloned().collect())
+}
