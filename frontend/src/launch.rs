@@ -13,7 +13,7 @@ use rustix::event::{PollFd, PollFlags};
 use rustix::io::Errno;
 use rustix::net::{AddressFamily, SocketFlags, SocketType};
 use stockade_protocol::Event;
-use stockade_protocol::event::{Call, Exit, Failure, Missing, Mode, Namespace, NamespaceId, Stage};
+use stockade_protocol::event::{Call, Exit, Failure, Missing, Mode, NamespaceId, Stage};
 use stockade_protocol::request::Group;
 
 use crate::child::Child;
@@ -500,15 +500,7 @@ fn code_of(failure: &Failure) -> u8 {
 fn started(init: u32, payload: u32, namespaces: &[NamespaceId]) -> String {
     let mut line = format!("{{ \"child-pid\": {init}, \"command-pid\": {payload}");
     for NamespaceId { kind, inode } in namespaces {
-        let name = match kind {
-            Namespace::Cgroup => "cgroup",
-            Namespace::Ipc => "ipc",
-            Namespace::Mount => "mnt",
-            Namespace::Net => "net",
-            Namespace::Pid => "pid",
-            Namespace::User => "user",
-            Namespace::Uts => "uts",
-        };
+        let name = kind.name();
         line.push_str(&format!(", \"{name}-namespace\": {inode}"));
     }
     line.push_str(" }\n");

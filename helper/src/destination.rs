@@ -84,7 +84,9 @@ impl Root<'_> {
                 }
             };
             match made {
-                Ok(()) if quick && kind == SourceKind::Directory => return Ok(Target::Made(name)),
+                Ok(()) if quick && mode & 0o6000 == 0 && kind == SourceKind::Directory => {
+                    return Ok(Target::Made(name));
+                }
                 Ok(()) => {
                     return child(parent, &name).map(Target::Opened).map_err(fail(Call::Open));
                 }
@@ -105,7 +107,10 @@ impl Root<'_> {
             Ok(found) => Ok(Target::Present(found)),
             // A link that leads nowhere: what it names is made, beneath the root.
             Err(Errno::NOENT) if kind == SourceKind::File => {
-                self.lookup(path, MAKE).map(Target::Present).map_err(fail(Call::Open))
+                let made = self.lookup(path, MAKE).map_err(fail(Call::Open))?;
+                let stat = rustix::fs::fstat(&made).map_err(fail(Call::Stat))?;
+                let regular = FileType::from_raw_mode(stat.st_mode) == FileType::RegularFile;
+                if regular { Ok(Target::Present(made)) } else { Err(mismatch(Errno::INVAL)) }
             }
             Err(Errno::NOTDIR) => Err(mismatch(Errno::NOTDIR)),
             Err(errno) => Err(fail(Call::Open)(errno)),

@@ -39,15 +39,6 @@ const LINKS: [(&CStr, &CStr); 6] = [
     (c"ptmx", c"pts/ptmx"),
 ];
 
-/// Where the nodes come from.
-#[derive(Clone, Copy)]
-pub(crate) enum Nodes {
-    /// They are made.
-    Make,
-    /// The host's are bound.
-    Bind,
-}
-
 /// What a `/dev` is put together from, made while the old root was in view.
 pub(crate) struct Parts {
     tmpfs: OwnedFd,
@@ -58,19 +49,19 @@ pub(crate) struct Parts {
 }
 
 impl Parts {
+    /// Makes them; `make_nodes` says whether the nodes are made or the host's bound.
     pub(crate) fn make(
         caps: &Caps,
-        nodes: Nodes,
+        make_nodes: bool,
         console: Option<OwnedFd>,
         object: Object,
     ) -> Result<Self, Failure> {
-        let nodes: Result<Vec<_>, _> = match nodes {
-            Nodes::Make => Ok(Vec::new()),
-            Nodes::Bind => NODES.iter().map(|node| host_node(caps, *node, object)).collect(),
-        };
+        let bound = if make_nodes { &[][..] } else { &NODES[..] };
+        let nodes = bound.iter().map(|node| host_node(caps, *node, object));
+        let nodes = nodes.collect::<Result<_, _>>()?;
         let tmpfs = Kind::Devices.make(caps, object)?;
         let devpts = Kind::Devpts.make(caps, object)?;
-        Ok(Self { tmpfs, devpts, console, nodes: nodes? })
+        Ok(Self { tmpfs, devpts, console, nodes })
     }
 
     /// The tmpfs, to be attached before [`Self::fill`].

@@ -44,38 +44,35 @@ pub(crate) enum Kind {
     Mqueue,
 }
 
+/// What the kernel is told about one.
+struct Recipe {
+    name: &'static CStr,
+    attributes: MountAttrFlags,
+    options: Vec<(&'static CStr, CString)>,
+}
+
 impl Kind {
-    fn name(self) -> &'static CStr {
-        match self {
-            Self::Tmpfs { .. } | Self::Devices => c"tmpfs",
-            Self::Devpts => c"devpts",
-            Self::Proc => c"proc",
-            Self::Mqueue => c"mqueue",
-        }
-    }
-
-    fn options(self) -> Vec<(&'static CStr, CString)> {
-        let octal = |mode: u32| CString::new(format!("{mode:o}")).unwrap_or_default();
-        match self {
-            Self::Tmpfs { mode, size } => {
-                let size = size.map(|size| CString::new(size.to_string()).unwrap_or_default());
-                std::iter::once((c"mode", octal(mode))).chain(size.map(|s| (c"size", s))).collect()
-            }
-            Self::Devices => vec![(c"mode", octal(0o755))],
-            Self::Devpts => vec![(c"mode", octal(0o620)), (c"ptmxmode", octal(0o666))],
-            Self::Proc | Self::Mqueue => Vec::new(),
-        }
-    }
-
-    fn attributes(self) -> MountAttrFlags {
+    fn recipe(self) -> Recipe {
+        let text = |text: String| CString::new(text).unwrap_or_default();
+        let octal = |mode: u32| text(format!("{mode:o}"));
         let no_suid = MountAttrFlags::MOUNT_ATTR_NOSUID;
-        let no_exec = MountAttrFlags::MOUNT_ATTR_NOEXEC;
+        let no_exec = no_suid | MountAttrFlags::MOUNT_ATTR_NOEXEC;
         let no_dev = MountAttrFlags::MOUNT_ATTR_NODEV;
-        match self {
-            Self::Tmpfs { .. } => no_suid | no_dev,
-            Self::Devices | Self::Devpts => no_suid | no_exec,
-            Self::Proc | Self::Mqueue => no_suid | no_dev | no_exec,
-        }
+        let (name, attributes, options) = match self {
+            Self::Tmpfs { mode, size } => {
+                let mut options = vec![(c"mode", octal(mode))];
+                options.extend(size.map(|size| (c"size", text(size.to_string()))));
+                (c"tmpfs", no_suid | no_dev, options)
+            }
+            Self::Devices => (c"tmpfs", no_exec, vec![(c"mode", octal(0o755))]),
+            Self::Devpts => {
+                let options = vec![(c"mode", octal(0o620)), (c"ptmxmode", octal(0o666))];
+                (c"devpts", no_exec, options)
+            }
+            Self::Proc => (c"proc", no_exec | no_dev, Vec::new()),
+            Self::Mqueue => (c"mqueue", no_exec | no_dev, Vec::new()),
+        };
+        Recipe { name, attributes, options }
     }
 
     /// Makes one, detached. The capability check of a new procfs in a user namespace looks at what
@@ -83,19 +80,20 @@ impl Kind {
     pub(crate) fn make(self, caps: &Caps, object: Object) -> Result<OwnedFd, Failure> {
         let fail = |call| failed(Stage::Build, call, object);
         let raised = Cap::SYS_ADMIN;
+        let Recipe { name, attributes, options } = self.recipe();
         let context = caps
-            .with(raised, || rustix::mount::fsopen(self.name(), FsOpenFlags::FSOPEN_CLOEXEC))
+            .with(raised, || rustix::mount::fsopen(name, FsOpenFlags::FSOPEN_CLOEXEC))
             .map_err(fail(Call::Fsopen))?;
         let configure = || -> Result<(), Errno> {
-            rustix::mount::fsconfig_set_string(&context, c"source", self.name())?;
-            for (key, value) in self.options() {
-                rustix::mount::fsconfig_set_string(&context, key, &value)?;
+            rustix::mount::fsconfig_set_string(&context, c"source", name)?;
+            for (key, value) in &options {
+                rustix::mount::fsconfig_set_string(&context, *key, value)?;
             }
             caps.with(raised, || rustix::mount::fsconfig_create(&context))
         };
         configure().map_err(fail(Call::Fsconfig))?;
         let flags = FsMountFlags::FSMOUNT_CLOEXEC;
-        caps.with(raised, || rustix::mount::fsmount(&context, flags, self.attributes()))
+        caps.with(raised, || rustix::mount::fsmount(&context, flags, attributes))
             .map_err(fail(Call::Fsmount))
     }
 }

@@ -1,12 +1,13 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! Init: the first process of the sandbox, and parent of the payload.
 //!
-//! It holds no capability, no descriptor but its end of the channel, cannot be traced by the payload
-//! (I9, T34), and does nothing but reap.
+//! It holds no capability, cannot be traced by the payload (I9, T34), and does nothing but reap. Of
+//! descriptors it holds its end of the channel, and what the caller asked it to keep open: that is
+//! for others to see when the sandbox has ended, and never anything that gives a right.
 
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
-use rustix::fs::{CWD, FlockOperation, Mode as Bits, ResolveFlags};
+use rustix::fs::{CWD, Mode as Bits, ResolveFlags};
 use rustix::io::Errno;
 use rustix::process::{Pid, WaitOptions, WaitStatus};
 use rustix::thread::CapabilitySets;
@@ -84,11 +85,7 @@ fn hold(job: &mut Job) -> Result<Vec<OwnedFd>, Failure> {
         let within = ResolveFlags::NO_MAGICLINKS;
         let file = rustix::fs::openat2(CWD, path.as_c_str(), OPEN, Bits::empty(), within)
             .map_err(failed(Stage::Start, Call::Open, object))?;
-        rustix::fs::fcntl_lock(&file, FlockOperation::NonBlockingLockShared).map_err(failed(
-            Stage::Start,
-            Call::Dup,
-            object,
-        ))?;
+        fd::lock_shared(file.as_fd()).map_err(failed(Stage::Start, Call::Dup, object))?;
         kept.push(file);
     }
     Ok(kept)

@@ -22,10 +22,10 @@ use crate::sys::{fd, signal};
 const SOCKET: i32 = 3;
 
 /// What building a sandbox takes.
-const BUILD: Cap = Cap::SYS_ADMIN.union(Cap::MKNOD).union(Cap::NET_ADMIN);
+pub(crate) const BUILD: Cap = Cap::SYS_ADMIN.union(Cap::MKNOD).union(Cap::NET_ADMIN);
 
 /// What a private user namespace takes besides (design section 5).
-const MAP: Cap = Cap::SETUID.union(Cap::SETGID);
+pub(crate) const MAP: Cap = Cap::SETUID.union(Cap::SETGID);
 
 /// The caller's ids.
 #[derive(Clone, Copy, Debug)]

@@ -154,16 +154,9 @@ impl Ready {
     fn started(&self, sender: Option<Pid>, known: Vec<NamespaceId>) -> Event {
         let number = |pid: Pid| pid.as_raw_nonzero().get().unsigned_abs();
         let namespaces = self.made.iter().filter_map(|kind| {
-            let path = match kind {
-                Namespace::Cgroup => c"self/ns/cgroup",
-                Namespace::Ipc => c"self/ns/ipc",
-                Namespace::Mount => c"self/ns/mnt",
-                Namespace::Net => c"self/ns/net",
-                Namespace::Pid => c"self/ns/pid_for_children",
-                Namespace::User => c"self/ns/user",
-                Namespace::Uts => c"self/ns/uts",
-            };
-            let inode = self.procfs.inode(path).ok()?;
+            // The monitor itself is in the old one.
+            let name = if *kind == Namespace::Pid { "pid_for_children" } else { kind.name() };
+            let inode = self.procfs.namespace(name).ok()?;
             Some(NamespaceId { kind: *kind, inode })
         });
         Event::Started {

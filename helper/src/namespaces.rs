@@ -28,21 +28,13 @@ use crate::sources::{Source, Taken, clone_places};
 use crate::sys::mount::{Depth, Propagation, mount_setattr};
 use crate::sys::{net, process};
 
-/// The user namespace that init enters when the root is built.
-#[derive(Clone, Copy, Debug)]
-pub(crate) enum InitNamespace {
-    /// The one this process is in.
-    Same,
-    /// A new one below it.
-    New(IdMap),
-}
-
 /// A process in the namespaces of the sandbox, the old root still in view.
 pub(crate) struct Inside {
     pub(crate) job: Job,
     pub(crate) sources: Vec<Source>,
     pub(crate) procfs: Procfs,
-    pub(crate) init_namespace: InitNamespace,
+    /// The user namespace that init makes and enters when the root is built, if there is to be one.
+    pub(crate) init_namespace: Option<IdMap>,
     /// What was made, for the frontend.
     pub(crate) made: Vec<Namespace>,
 }
@@ -59,9 +51,9 @@ impl Taken {
                 nested
             }
             Mode::Root | Mode::SetuidRoot | Mode::FileCapabilities => match wanted.user {
-                UserNamespace::Default => InitNamespace::Same,
+                UserNamespace::Default => None,
                 UserNamespace::Mapped { uid, gid } => {
-                    InitNamespace::New(IdMap { inside: (uid, gid), outside: job.identity.raw() })
+                    Some(IdMap { inside: (uid, gid), outside: job.identity.raw() })
                 }
             },
         };
@@ -93,7 +85,7 @@ impl Taken {
 ///
 /// devpts wants id 0 to exist, and a limit on user namespaces has to be set from above. Both take a
 /// second namespace in the end, in which the ids are what they should be.
-fn enter_user_namespace(job: &Job, procfs: &Procfs) -> Result<(Caps, InitNamespace), Failure> {
+fn enter_user_namespace(job: &Job, procfs: &Procfs) -> Result<(Caps, Option<IdMap>), Failure> {
     let request = job.request.get();
     let wanted = &request.namespaces;
     let user = Object::Namespace(Namespace::User);
@@ -127,12 +119,8 @@ fn enter_user_namespace(job: &Job, procfs: &Procfs) -> Result<(Caps, InitNamespa
             user,
         ))?;
     }
-    let init = if nested {
-        InitNamespace::New(IdMap { inside: seen, outside: (0, 0) })
-    } else {
-        InitNamespace::Same
-    };
-    Ok((caps, init))
+    let init = IdMap { inside: seen, outside: (0, 0) };
+    Ok((caps, nested.then_some(init)))
 }
 
 /// Why there is no new user namespace.
@@ -162,26 +150,20 @@ fn unshare(
         (wanted.uts, Namespace::Uts, UnshareFlags::NEWUTS),
     ];
     let new = |flags| caps.with(Cap::SYS_ADMIN, || process::unshare(flags));
-    let flags_of = |demand: Demand| {
-        asked.iter().filter(move |(wanted, ..)| *wanted == demand).map(|(.., flag)| *flag)
-    };
-    let required: UnshareFlags = flags_of(Demand::Required).collect();
-    let optional: UnshareFlags = flags_of(Demand::Optional).collect();
-    let mut made: Vec<Namespace> = asked
-        .iter()
-        .filter(|(demand, ..)| *demand != Demand::Share)
-        .map(|(_, kind, _)| *kind)
-        .collect();
-    // All at once, as it nearly always goes.
-    if !optional.is_empty() && new(required | optional).is_ok() {
-        return Ok(made);
-    }
-    for (_, kind, flag) in asked.iter().filter(|(demand, ..)| *demand == Demand::Optional) {
-        if let Err(errno) = new(*flag) {
-            made.retain(|other| other != kind);
-            let what = MissingKind::Namespace(*kind);
-            report.note(&Event::Missing(Missing { what, errno: number(errno) }));
+    let (mut made, mut required) = (Vec::new(), UnshareFlags::empty());
+    for (demand, kind, flag) in asked {
+        match demand {
+            Demand::Share => continue,
+            Demand::Required => required |= flag,
+            Demand::Optional => {
+                if let Err(errno) = new(flag) {
+                    let what = MissingKind::Namespace(kind);
+                    report.note(&Event::Missing(Missing { what, errno: number(errno) }));
+                    continue;
+                }
+            }
         }
+        made.push(kind);
     }
     new(required).map_err(|errno| {
         let object = Object::Namespace(Namespace::Mount);

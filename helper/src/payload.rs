@@ -7,6 +7,7 @@
 use std::ffi::{CStr, CString};
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
+use rustix::event::{PollFd, PollFlags};
 use rustix::fs::Mode as Bits;
 use rustix::io::Errno;
 use rustix::process::{DumpableBehavior, Pid, PidfdFlags, Signal};
@@ -17,7 +18,7 @@ use stockade_protocol::{Checked, Event, Request, codec};
 use crate::Status;
 use crate::caps::Cap;
 use crate::descriptors::Descriptors;
-use crate::fault::failed;
+use crate::fault::{failed, unheard};
 use crate::init::{Seat, give_up};
 use crate::report::send_all;
 use crate::request::Job;
@@ -68,14 +69,17 @@ pub(crate) fn run(seat: Seat, channel: &OwnedFd, init: Option<Pid>) -> ! {
         join_group(payload.group).map_err(fail(Call::Setpgid))?;
         rustix::process::umask(Bits::from_raw_mode(payload.umask));
         let directory = enter_directory(payload)?;
-        started(&channel, user_namespace).map_err(|(call, errno)| fail(call)(errno))?;
-        if mode == Mode::Unprivileged && !gates.is_empty() {
+        let gates = request.get().supervision.gates.iter().zip(&gates);
+        if mode == Mode::Unprivileged && gates.len() > 0 {
             // While it waits, tools of the caller's attach to its namespaces. It is nobody's but the
             // caller's here, and no payload runs yet that could look at it (T28).
             rustix::process::set_dumpable_behavior(DumpableBehavior::Dumpable)
                 .map_err(fail(Call::Prctl))?;
         }
-        wait_at(&gates);
+        started(&channel, user_namespace).map_err(|(call, errno)| fail(call)(errno))?;
+        for (gate, fd) in gates {
+            wait_at(fd, gate.end_opens).map_err(fail(Call::Read))?;
+        }
         set_signals(payload).map_err(fail(Call::Sigaction))?;
         Ok(directory)
     };
@@ -123,7 +127,7 @@ fn arrange(
     let mut take = |index| above(descriptors.take(index).map_err(&fail)?.as_fd());
     let landlock = payload.landlock.map(&mut take).transpose()?;
     let gates =
-        request.supervision.gates.iter().map(|gate| take(*gate)).collect::<Result<_, _>>()?;
+        request.supervision.gates.iter().map(|gate| take(gate.source)).collect::<Result<_, _>>()?;
     let sources = payload.pass.iter().map(|pass| Ok((take(pass.source)?, pass.target)));
     let sources: Vec<_> = sources.collect::<Result<_, Failure>>()?;
     // What came with the request and was copied is closed here, below and among the targets.
@@ -139,12 +143,21 @@ fn arrange(
     Ok((landlock, gates))
 }
 
-/// Waits for one byte or the end of each gate. Whatever else happens to one of them opens it.
-///
-/// Nothing is left here that a byte could misuse: the process has the rights of the payload (I9).
-fn wait_at(gates: &[OwnedFd]) {
-    for gate in gates {
-        while rustix::io::read(gate, &mut [0_u8; 1]) == Err(Errno::INTR) {}
+/// Waits for one byte, or the end where that will do. Nothing is left here that a byte could misuse:
+/// the process has the rights of the payload (I9).
+fn wait_at(gate: &OwnedFd, end_opens: bool) -> Result<(), Errno> {
+    loop {
+        match rustix::io::read(gate, &mut [0_u8; 1]) {
+            Ok(0) if !end_opens => return Err(Errno::PIPE),
+            Ok(_) => return Ok(()),
+            Err(Errno::INTR) => {}
+            Err(Errno::AGAIN) => {
+                // Whether it waits is up to whoever has the same open file.
+                let mut fds = [PollFd::new(gate, PollFlags::IN)];
+                unheard(rustix::event::poll(&mut fds, None));
+            }
+            Err(errno) => return Err(errno),
+        }
     }
 }
 

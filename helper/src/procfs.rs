@@ -65,7 +65,8 @@ impl Procfs {
     }
 
     /// The inode number behind a namespace link of this process.
-    pub(crate) fn inode(&self, path: &CStr) -> Result<u64, Errno> {
+    pub(crate) fn namespace(&self, name: &str) -> Result<u64, Errno> {
+        let path = format!("self/ns/{name}");
         rustix::fs::statat(&self.0, path, AtFlags::empty()).map(|stat| stat.st_ino)
     }
 }

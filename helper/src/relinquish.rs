@@ -18,7 +18,7 @@ use crate::fault::{failed, number};
 use crate::idmap::IdMap;
 use crate::init::{Seat, tell};
 use crate::lockdown::Identity;
-use crate::namespaces::{InitNamespace, no_user_namespace};
+use crate::namespaces::no_user_namespace;
 use crate::procfs::Procfs;
 use crate::report::is_deserted;
 use crate::root::Built;
@@ -36,12 +36,12 @@ impl Built {
 
         let missing = if request.payload.new_keyring { keyring()? } else { None };
         match init_namespace {
-            InitNamespace::Same => {
+            None => {
                 job.caps.empty_bounding_set(payload).map_err(fail(Call::Prctl))?;
                 job.caps.limit(payload).map_err(fail(Call::Capset))?;
                 become_caller(mode, job.identity)?;
             }
-            InitNamespace::New(map) => {
+            Some(map) => {
                 let limit = request.namespaces.limit_user_namespaces && mode != Mode::Unprivileged;
                 let caps = &mut job.caps;
                 let raised = enter_user_namespace(mode, caps, map, payload, channel, &procfs)?;
@@ -56,8 +56,8 @@ impl Built {
         // Where the sandbox is to outlive its caller, it does so from here on.
         let follow = request.supervision.end_with_caller;
         follow_parent(follow, channel).map_err(fail(Call::Prctl))?;
-        let own = mode == Mode::Unprivileged || matches!(init_namespace, InitNamespace::New(_));
-        let inode = if own { procfs.inode(c"self/ns/user").ok() } else { None };
+        let own = mode == Mode::Unprivileged || init_namespace.is_some();
+        let inode = if own { procfs.namespace(Namespace::User.name()).ok() } else { None };
         let user_namespace = inode.map(|inode| NamespaceId { kind: Namespace::User, inode });
         Ok(Seat { job, user_namespace })
     }

@@ -12,7 +12,7 @@ use stockade_protocol::{Checked, Event, Header, Refusal, codec, limits};
 use crate::caps::{Cap, Caps};
 use crate::descriptors::Descriptors;
 use crate::fault::{Problem, failed};
-use crate::lockdown::{Entry, Identity};
+use crate::lockdown::{BUILD, Entry, Identity, MAP};
 use crate::patience::{self, Deadline};
 use crate::report::Report;
 use crate::sys::message::receive_descriptors;
@@ -51,17 +51,15 @@ impl Entry {
 
 /// The capabilities that this request takes.
 fn needed(mode: Mode, request: &Checked) -> Cap {
-    let build = Cap::SYS_ADMIN.union(Cap::NET_ADMIN).union(Cap::MKNOD);
-    let map = Cap::SETUID.union(Cap::SETGID);
     let mapped = request.get().namespaces.user != UserNamespace::Default;
     match mode {
-        Mode::SetuidRoot if mapped => build.union(map),
-        Mode::SetuidRoot | Mode::FileCapabilities => build,
+        Mode::SetuidRoot if mapped => BUILD.union(MAP),
+        Mode::SetuidRoot | Mode::FileCapabilities => BUILD,
         // SETPCAP empties the bounding set; what the payload is to have stays for it.
         Mode::Root => {
             let payload = Cap::from_bits_retain(request.get().payload.capabilities);
             let more = Cap::SETPCAP.union(Cap::SETFCAP);
-            build.union(map).union(more).union(payload)
+            BUILD.union(MAP).union(more).union(payload)
         }
         Mode::Unprivileged => Cap::SETFCAP,
     }

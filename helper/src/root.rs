@@ -17,11 +17,11 @@ use stockade_protocol::request::{Destination, Operation, SourceKind};
 
 use crate::caps::{Cap, Caps};
 use crate::descriptors::Descriptors;
-use crate::destination::{Neighbourhood, PATH, Target, child};
-use crate::devices::Nodes;
+use crate::destination::{Neighbourhood, PATH, Target};
 use crate::fault::{because, failed, operation};
 use crate::filesystems::{Kind, attributes};
-use crate::namespaces::{InitNamespace, Inside};
+use crate::idmap::IdMap;
+use crate::namespaces::Inside;
 use crate::parts::{Part, prepare};
 use crate::procfs::Procfs;
 use crate::request::Job;
@@ -43,7 +43,7 @@ const COVERED: [&CStr; 7] = [c"sys", c"sysrq-trigger", c"irq", c"bus", c"acpi", 
 pub(crate) struct Built {
     pub(crate) job: Job,
     pub(crate) procfs: Procfs,
-    pub(crate) init_namespace: InitNamespace,
+    pub(crate) init_namespace: Option<IdMap>,
 }
 
 impl Inside {
@@ -52,11 +52,11 @@ impl Inside {
         staging::make(&mut sources, &mut job, &procfs)?;
         let caps = &job.caps;
         let lent = matches!(job.mode, Mode::SetuidRoot | Mode::FileCapabilities);
-        let nodes = if lent && caps.has(Cap::MKNOD) { Nodes::Make } else { Nodes::Bind };
+        let make_nodes = lent && caps.has(Cap::MKNOD);
         let list = &job.request.get().operations;
         let mut parts = Vec::with_capacity(list.len());
         for (index, (asked, source)) in list.iter().zip(sources).enumerate() {
-            parts.push(prepare(caps, asked, source, nodes, operation(index))?);
+            parts.push(prepare(caps, asked, source, make_nodes, operation(index))?);
         }
 
         let kind = Kind::Tmpfs { mode: DIRECTORY, size: None };
@@ -95,49 +95,50 @@ impl<'a> Root<'a> {
     fn perform(
         &mut self,
         asked: &Operation,
-        part: Part,
+        part: Option<Part>,
+        descriptors: &mut Descriptors,
+        object: Object,
+    ) -> Result<(), Failure> {
+        let (Some(part), Some((destination, kind))) = (part, asked.mount_point()) else {
+            return self.create(asked, descriptors, object);
+        };
+        let mount = match &part {
+            Part::Mount(mount) => mount,
+            Part::Devices(parts) => parts.mount(),
+        };
+        self.mount(mount, destination, kind, object)?;
+        match (asked, part) {
+            (Operation::Proc { protect: true, .. }, Part::Mount(procfs)) => {
+                self.cover(procfs.as_fd(), object)
+            }
+            (_, Part::Devices(parts)) => parts.fill(self.caps, object),
+            // On `/` itself it has to become the root, or nobody would see it.
+            (_, Part::Mount(mount)) if destination.path.as_bytes() == b"/" => {
+                pivot(self.caps, mount.as_fd(), object)?;
+                self.fd = mount;
+                self.neighbourhood = None;
+                Ok(())
+            }
+            (_, Part::Mount(_)) => Ok(()),
+        }
+    }
+
+    /// Does an operation that mounts nothing.
+    fn create(
+        &mut self,
+        asked: &Operation,
         descriptors: &mut Descriptors,
         object: Object,
     ) -> Result<(), Failure> {
         let fail = |call| failed(Stage::Build, call, object);
-        match (asked, part) {
-            (Operation::Bind(bind), Part::Mount(tree)) => {
-                self.mount(&tree, &bind.destination, bind.kind, object)?;
-                self.replace_if_covered(tree, &bind.destination, object)
-            }
-            (Operation::Tmpfs { destination, .. }, Part::Mount(mount)) => {
-                self.mount(&mount, destination, SourceKind::Directory, object)?;
-                self.replace_if_covered(mount, destination, object)
-            }
-            (Operation::Mqueue { destination }, Part::Mount(mount)) => {
-                self.mount(&mount, destination, SourceKind::Directory, object)
-            }
-            (
-                Operation::Data { destination, .. } | Operation::UserNamespace { destination },
-                Part::Mount(mount),
-            ) => self.mount(&mount, destination, SourceKind::File, object),
-            // With privilege none was made.
-            (Operation::UserNamespace { .. }, _) => Ok(()),
-            (Operation::Proc { destination, protect }, Part::Mount(mount)) => {
-                self.mount(&mount, destination, SourceKind::Directory, object)?;
-                if *protect { self.cover(mount.as_fd(), object) } else { Ok(()) }
-            }
-            (Operation::Devices { destination, .. }, Part::Devices(parts)) => {
-                self.mount(parts.mount(), destination, SourceKind::Directory, object)?;
-                parts.fill(self.caps, object)
-            }
-            (Operation::Directory { destination, mode }, _) => {
+        match asked {
+            Operation::Directory { destination, mode } => {
                 let target = self.mount_point(destination, SourceKind::Directory, *mode, object)?;
                 // mkdirat(2) leaves out the set-id bits.
-                let made = match (target, &self.neighbourhood) {
-                    _ if mode & 0o6000 == 0 => return Ok(()),
-                    (Target::Present(_), _) => return Ok(()),
-                    (Target::Made(_), None) => return Err(fail(Call::Chmod)(Errno::NOENT)),
-                    (Target::Made(name), Some(near)) => {
-                        child(near.directory.as_fd(), &name).map_err(fail(Call::Open))?
-                    }
-                    (Target::Opened(made), _) => made,
-                };
+                let Target::Opened(made) = target else { return Ok(()) };
+                if mode & 0o6000 == 0 {
+                    return Ok(());
+                }
                 // Where others can write, it may have been exchanged for something else of the caller's:
                 // that gets no permission it did not have, and is a directory.
                 let stat = rustix::fs::fstat(&made).map_err(fail(Call::Stat))?;
@@ -147,17 +148,15 @@ impl<'a> Root<'a> {
                 }
                 self.procfs.chmod(made.as_fd(), bits(set_id & 0o7777)).map_err(fail(Call::Chmod))
             }
-            (Operation::File { destination, mode, content }, _) => {
+            Operation::File { destination, mode, content } => {
                 self.write_file(destination, *mode, content, descriptors, object)
             }
-            (Operation::Symlink { destination, target }, _) => {
-                self.symlink(destination, target, object)
-            }
-            (Operation::Chmod { path, mode }, _) => {
+            Operation::Symlink { destination, target } => self.symlink(destination, target, object),
+            Operation::Chmod { path, mode } => {
                 let found = self.lookup(path.as_c_str(), PATH).map_err(fail(Call::Open))?;
                 self.procfs.chmod(found.as_fd(), bits(*mode)).map_err(fail(Call::Chmod))
             }
-            (Operation::RemountReadOnly { path }, _) => {
+            Operation::RemountReadOnly { path } => {
                 let fd = self.lookup(path.as_c_str(), PATH).map_err(fail(Call::Open))?;
                 let set = attributes::READ_ONLY;
                 self.caps
@@ -166,16 +165,14 @@ impl<'a> Root<'a> {
                     })
                     .map_err(fail(Call::MountSetattr))
             }
-            // `prepare` made a part for each operation that wants one.
-            (
-                Operation::Bind(_)
-                | Operation::Tmpfs { .. }
-                | Operation::Mqueue { .. }
-                | Operation::Proc { .. }
-                | Operation::Data { .. }
-                | Operation::Devices { .. },
-                Part::None | Part::Mount(_) | Part::Devices(_),
-            ) => Err(fail(Call::MoveMount)(Errno::BADF)),
+            // Nothing was made to be mounted.
+            Operation::Bind(_)
+            | Operation::Tmpfs { .. }
+            | Operation::Proc { .. }
+            | Operation::Devices { .. }
+            | Operation::Mqueue { .. }
+            | Operation::Data { .. }
+            | Operation::UserNamespace { .. } => Ok(()),
         }
     }
 
@@ -209,22 +206,6 @@ impl<'a> Root<'a> {
             }
             _ => failed(Stage::Build, Call::MoveMount, object)(errno),
         })
-    }
-
-    /// A mount on `/` itself has to become the root, or nobody would see it.
-    fn replace_if_covered(
-        &mut self,
-        mount: OwnedFd,
-        destination: &Destination,
-        object: Object,
-    ) -> Result<(), Failure> {
-        if destination.path.as_bytes() != b"/" {
-            return Ok(());
-        }
-        pivot(self.caps, mount.as_fd(), object)?;
-        self.fd = mount;
-        self.neighbourhood = None;
-        Ok(())
     }
 
     /// Covers the dangerous places of a procfs with read-only mounts of themselves.

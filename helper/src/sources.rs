@@ -108,34 +108,20 @@ pub(crate) fn clone_places(
 
 /// The descriptor that an operation binds, with the attributes and propagation of the clone.
 fn wanted(operation: &Operation) -> Option<(FdIndex, u64, Propagation)> {
-    match operation {
-        Operation::Bind(bind) => {
-            let set = match bind.access {
-                Access::ReadOnly => attributes::READ_ONLY | attributes::PLAIN,
-                Access::ReadWrite => attributes::PLAIN,
-                Access::Device => attributes::NO_SUID,
-            };
-            let propagation = match bind.propagation {
-                Asked::Private => Propagation::Private,
-                Asked::Slave => Propagation::Slave,
-            };
-            Some((bind.source, set, propagation))
-        }
-        Operation::Devices { console: Some(fd), destination: _ } => {
-            Some((*fd, attributes::NO_SUID, Propagation::Private))
-        }
-        Operation::Devices { console: None, destination: _ }
-        | Operation::Tmpfs { .. }
-        | Operation::Proc { .. }
-        | Operation::Mqueue { .. }
-        | Operation::Directory { .. }
-        | Operation::File { .. }
-        | Operation::Symlink { .. }
-        | Operation::Data { .. }
-        | Operation::UserNamespace { .. }
-        | Operation::Chmod { .. }
-        | Operation::RemountReadOnly { .. } => None,
+    if let Operation::Devices { console: Some(fd), destination: _ } = operation {
+        return Some((*fd, attributes::NO_SUID, Propagation::Private));
     }
+    let Operation::Bind(bind) = operation else { return None };
+    let set = match bind.access {
+        Access::ReadOnly => attributes::READ_ONLY | attributes::PLAIN,
+        Access::ReadWrite => attributes::PLAIN,
+        Access::Device => attributes::NO_SUID,
+    };
+    let propagation = match bind.propagation {
+        Asked::Private => Propagation::Private,
+        Asked::Slave => Propagation::Slave,
+    };
+    Some((bind.source, set, propagation))
 }
 
 /// The kernel's path of a source that is to be a directory, and is one that the caller may enter: then

@@ -17,7 +17,7 @@ use crate::fault::{Problem, failed, unheard};
 use crate::idmap::IdMap;
 use crate::init;
 use crate::monitor::Ready;
-use crate::namespaces::{InitNamespace, Inside};
+use crate::namespaces::Inside;
 use crate::patience::{self, Deadline, First, wait_for};
 use crate::procfs::Procfs;
 use crate::relinquish::{become_caller, become_root, follow_parent};
@@ -49,7 +49,7 @@ impl Inside {
         // end comes after that.
         signal::alarm(patience::SECONDS.saturating_add(5));
 
-        if let (InitNamespace::New(map), Mode::Root | Mode::SetuidRoot) = (init_namespace, mode) {
+        if let (Some(map), Mode::Root | Mode::SetuidRoot) = (init_namespace, mode) {
             // The one thing that still takes privilege here, and only when init says so: one byte, the
             // same action always (I9). Init is our own child and holds no foreign code.
             if wait_for_namespace(&ours, report.socket(), child, deadline)? {

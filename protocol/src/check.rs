@@ -284,7 +284,7 @@ fn slots(request: &Request) -> impl Iterator<Item = FdIndex> + '_ {
         .chain(request.payload.landlock)
         .chain(request.payload.pass.iter().map(|pass| pass.source))
         .chain(request.supervision.held.iter().copied())
-        .chain(request.supervision.gates.iter().copied())
+        .chain(request.supervision.gates.iter().map(|gate| gate.source))
 }
 
 /// Each descriptor is named exactly once: none is left over, none has two meanings.

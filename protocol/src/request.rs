@@ -179,11 +179,33 @@ pub enum Operation {
         writable: bool,
     },
     /// Binds the namespace file of the user namespace that the sandbox was built in, read-only.
-    /// Nothing where the helper has privilege and made none.
+    /// Nothing where the helper has privilege: the sandbox is built in the caller's.
     UserNamespace {
         /// Mount point; made if missing.
         destination: Destination,
     },
+}
+
+impl Operation {
+    /// Where this operation mounts something, and on what; none if it does not.
+    #[must_use]
+    pub fn mount_point(&self) -> Option<(&Destination, SourceKind)> {
+        match self {
+            Self::Bind(bind) => Some((&bind.destination, bind.kind)),
+            Self::Tmpfs { destination, .. }
+            | Self::Proc { destination, .. }
+            | Self::Devices { destination, .. }
+            | Self::Mqueue { destination } => Some((destination, SourceKind::Directory)),
+            Self::Data { destination, .. } | Self::UserNamespace { destination } => {
+                Some((destination, SourceKind::File))
+            }
+            Self::Directory { .. }
+            | Self::File { .. }
+            | Self::Symlink { .. }
+            | Self::Chmod { .. }
+            | Self::RemountReadOnly { .. } => None,
+        }
+    }
 }
 
 /// See [`Operation::Bind`].
@@ -346,9 +368,22 @@ pub struct Supervision {
     pub locks: Vec<SandboxPath>,
     /// Descriptors that init keeps open as long as it runs.
     pub held: Vec<FdIndex>,
-    /// Descriptors on which the payload's process waits, once it was reported and has given up every
-    /// right: one byte or the end of each, in this order, before it runs the program.
-    pub gates: Vec<FdIndex>,
+    /// What the payload's process waits for, in this order, once it was reported and before it takes
+    /// the last step and runs the program. Nothing that a payload has to be protected from: whoever
+    /// holds the other end decides when it starts, and nothing else.
+    pub gates: Vec<Gate>,
+}
+
+/// A descriptor on which the start of the payload waits for one byte. A failure to read it is one
+/// to start.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Encode, Decode)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize))]
+#[cfg_attr(feature = "serde", serde(rename_all = "snake_case"))]
+pub struct Gate {
+    /// Which.
+    pub source: FdIndex,
+    /// Whether the end of the file opens it as well. Otherwise that is a failure.
+    pub end_opens: bool,
 }
 
 /// The first process of the sandbox.

@@ -15,7 +15,7 @@ mod samples;
 
 use stockade_protocol::event::Mode;
 use stockade_protocol::request::{
-    Access, Bind, Content, Demand, FdIndex, Group, Init, Limit, Operation, Pass, Propagation,
+    Access, Bind, Content, Demand, FdIndex, Gate, Group, Init, Limit, Operation, Pass, Propagation,
     Request, SourceKind, UserNamespace,
 };
 use stockade_protocol::text::{Argument, Filter, Hostname, Program, SandboxPath, SymlinkTarget};
@@ -37,6 +37,10 @@ fn operation(operation: Operation) -> Option<Refusal> {
 
 fn broken(rule: Rule) -> Option<Refusal> {
     Some(Refusal::Rule(rule, 0))
+}
+
+fn gate(index: u32) -> Gate {
+    Gate { source: FdIndex(index), end_opens: false }
 }
 
 #[test]
@@ -122,16 +126,16 @@ fn what_is_held_needs_somebody_to_hold_it() {
     };
     let locked = without_init(&|r| {
         r.supervision.locks = vec![lock.clone()];
-        r.supervision.gates = vec![FdIndex(0)];
+        r.supervision.gates = vec![gate(0)];
     });
     assert_eq!(locked, broken(Rule::HoldingNeedsInit));
     let held = without_init(&|r| r.supervision.held = vec![FdIndex(0)]);
     assert_eq!(held, broken(Rule::HoldingNeedsInit));
-    assert_eq!(without_init(&|r| r.supervision.gates = vec![FdIndex(0)]), None);
+    assert_eq!(without_init(&|r| r.supervision.gates = vec![gate(0)]), None);
     let many = refusal(0, |r| r.supervision.locks = vec![lock.clone(); limits::LOCKS + 1]);
     assert_eq!(many, broken(Rule::LockCount));
     let gates = u32::try_from(limits::GATES).unwrap();
-    let many = refusal(5, |r| r.supervision.gates = (0..=gates).map(FdIndex).collect());
+    let many = refusal(5, |r| r.supervision.gates = (0..=gates).map(gate).collect());
     assert_eq!(many, broken(Rule::GateCount));
 }
 

@@ -3,6 +3,7 @@
 
 use std::fs;
 use std::io::Write;
+use std::os::fd::OwnedFd;
 use std::time::Duration;
 
 use harness::filter::without_calls;
@@ -12,7 +13,7 @@ use harness::spec::{Spec, sandbox_path};
 use harness::{Case, Fixture, Mode, Outcome, case};
 use stockade_protocol::Event;
 use stockade_protocol::event::{Call, Exit, Object, Stage};
-use stockade_protocol::request::{Access, Demand, Group, Init, Pass};
+use stockade_protocol::request::{Access, Demand, Gate, Group, Init, Pass};
 use stockade_protocol::text::{Filter, Program, Variable};
 
 use crate::hostile::dice::Dice;
@@ -29,6 +30,7 @@ pub(crate) const CASES: &[Case] = &[
     case!(groups_and_sessions_are_as_asked_for),
     case!(signals_are_blocked_and_ignored_as_asked_for),
     case!(gates_hold_the_payload_back),
+    case!(a_gate_that_will_not_open_is_a_failure),
     case!(init_holds_locks_and_descriptors),
     case!(init_waits_for_orphans_on_request),
     case!(the_caller_may_go_on_request),
@@ -219,9 +221,9 @@ fn gates_hold_the_payload_back(fixture: &Fixture) -> Outcome {
     let (first, opens_first) = nix::unistd::pipe().expect("a pipe");
     let (second, opens_second) = nix::unistd::pipe().expect("a pipe");
     let mut spec = Spec::shell("echo ran; ls /proc/self/fd | wc -l");
-    for gate in [first, second] {
-        let gate = spec.add(gate);
-        spec.request.supervision.gates.push(gate);
+    for (gate, end_opens) in [(first, false), (second, true)] {
+        let source = spec.add(gate);
+        spec.request.supervision.gates.push(Gate { source, end_opens });
     }
     let mut raw = RawHelper::start(raw::helper(fixture));
     raw.send(&spec);
@@ -237,6 +239,41 @@ fn gates_hold_the_payload_back(fixture: &Fixture) -> Outcome {
     verdict.assert_exit(0);
     // Three standard ones, and the one that `ls` lists with: no gate.
     assert_eq!(verdict.output.text(), "ran\n4\n");
+    Outcome::Passed
+}
+
+fn a_gate_that_will_not_open_is_a_failure(fixture: &Fixture) -> Outcome {
+    let (first, opens_first) = nix::unistd::pipe().expect("a pipe");
+    let nobody: OwnedFd = fs::File::open("/").expect("the root directory").into();
+    // The end of one that wants a byte; one that cannot be read.
+    for (gate, opener) in [(first, Some(opens_first)), (nobody, None)] {
+        let mut spec = Spec::shell("echo ran");
+        let source = spec.add(gate);
+        spec.request.supervision.gates.push(Gate { source, end_opens: false });
+        let mut raw = RawHelper::start(raw::helper(fixture));
+        raw.send(&spec);
+        spec.descriptors.clear();
+        raw.started();
+        drop(opener);
+        let verdict = raw.conclude();
+        let failure = verdict.failure().expect("a failure");
+        assert_eq!((failure.stage, failure.call), (Stage::Start, Call::Read));
+        assert_eq!(verdict.output.text(), "");
+    }
+    // One that others made non-blocking keeps it waiting all the same.
+    let (gate, opener) = nix::unistd::pipe2(nix::fcntl::OFlag::O_NONBLOCK).expect("a pipe");
+    let mut spec = Spec::shell("echo ran");
+    let source = spec.add(gate);
+    spec.request.supervision.gates.push(Gate { source, end_opens: false });
+    let mut raw = RawHelper::start(raw::helper(fixture));
+    raw.send(&spec);
+    spec.descriptors.clear();
+    raw.started();
+    assert!(raw.try_next(Duration::from_millis(300)).is_err(), "the gate is closed");
+    nix::unistd::write(&opener, b"x").expect("somebody waits");
+    let verdict = raw.conclude();
+    verdict.assert_exit(0);
+    assert_eq!(verdict.output.text(), "ran\n");
     Outcome::Passed
 }
 

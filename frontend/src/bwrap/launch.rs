@@ -136,8 +136,10 @@ impl Helper {
                 if let Some(fd) = &plan.status {
                     status::tell(fd, &status::started(payload, &namespaces));
                 }
-                // Everybody knows; COMMAND may go on.
-                plan.gate = None;
+                // Everybody knows; COMMAND may go on. If it is not there any more, an event says so.
+                if let Some(gate) = plan.gate.take() {
+                    rustix::io::write(&gate, &[0]).ok();
+                }
                 Ok(None)
             }
             Event::Exited(exit) => {

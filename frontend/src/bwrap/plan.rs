@@ -11,7 +11,7 @@ use rustix::fs::{CWD, FileType, MemfdFlags, Mode, OFlags, ResolveFlags};
 use rustix::io::Errno;
 use stockade_protocol::limits;
 use stockade_protocol::request::{
-    Access, Content, Demand, FdIndex, Group, Init, Operation, Propagation, UserNamespace,
+    Access, Content, Demand, FdIndex, Gate, Group, Init, Operation, Propagation, UserNamespace,
 };
 use stockade_protocol::text::{
     Argument, Filter, Hostname, Program, SandboxPath, SymlinkTarget, Variable,
@@ -477,15 +477,15 @@ fn supervise(settings: &Settings, plan: &mut Plan, consumed: &mut Vec<u32>) -> R
         let flags = rustix::pipe::PipeFlags::CLOEXEC;
         let (gate, ours) = rustix::pipe::pipe_with(flags)
             .map_err(|errno| Fault::errno("Can't make a pipe", errno))?;
-        let index = add(&mut plan.sandbox, gate)?;
-        plan.sandbox.request.supervision.gates.push(index);
+        let source = add(&mut plan.sandbox, gate)?;
+        plan.sandbox.request.supervision.gates.push(Gate { source, end_opens: false });
         plan.gate = Some(ours);
     }
     if let Some(number) = settings.block_fd {
         consumed.push(number);
         if let Ok(fd) = duplicate(number) {
-            let index = add(&mut plan.sandbox, fd)?;
-            plan.sandbox.request.supervision.gates.push(index);
+            let source = add(&mut plan.sandbox, fd)?;
+            plan.sandbox.request.supervision.gates.push(Gate { source, end_opens: true });
         }
     }
     Ok(())

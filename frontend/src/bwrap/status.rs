@@ -9,18 +9,10 @@ use stockade_protocol::event::{Namespace, NamespaceId};
 /// The keys about the start, in the order that callers know.
 fn entries(child: u32, namespaces: &[NamespaceId]) -> Vec<String> {
     let mut entries = vec![format!("\"child-pid\": {child}")];
-    for NamespaceId { kind, inode } in namespaces {
-        let name = match kind {
-            Namespace::Cgroup => "cgroup",
-            Namespace::Ipc => "ipc",
-            Namespace::Mount => "mnt",
-            Namespace::Net => "net",
-            Namespace::Pid => "pid",
-            Namespace::Uts => "uts",
-            // Never told.
-            Namespace::User => continue,
-        };
-        entries.push(format!("\"{name}-namespace\": {inode}"));
+    // That of users is never told.
+    let told = namespaces.iter().filter(|made| made.kind != Namespace::User);
+    for NamespaceId { kind, inode } in told {
+        entries.push(format!("\"{}-namespace\": {inode}", kind.name()));
     }
     entries
 }

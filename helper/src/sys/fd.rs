@@ -75,3 +75,14 @@ pub(crate) fn gaps(first: u32, mut kept: Vec<u32>) -> Vec<(u32, u32)> {
     let ranges = [first].into_iter().chain(begins).zip(ends);
     ranges.filter_map(|(from, to)| to.filter(|to| from <= *to).map(|to| (from, to))).collect()
 }
+
+/// `fcntl(F_OFD_SETLK)` (Linux 3.15): a read lock on the whole file, which lasts as long as this open
+/// file does. One of the process would end with the first descriptor of that file that it closes.
+pub(crate) fn lock_shared(fd: BorrowedFd<'_>) -> Result<(), Errno> {
+    // SAFETY: `struct flock` is plain data for which all zeroes is a value.
+    let mut lock: libc::flock = unsafe { std::mem::zeroed() };
+    lock.l_type = libc::c_short::try_from(libc::F_RDLCK).map_err(|_| Errno::INVAL)?;
+    // SAFETY: `lock` outlives the call, which only reads it.
+    let value = unsafe { libc::fcntl(fd.as_raw_fd(), libc::F_OFD_SETLK, &raw const lock) };
+    result(value.into()).map(drop)
+}

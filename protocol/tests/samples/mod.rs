@@ -9,8 +9,8 @@ use stockade_protocol::event::{
 };
 use stockade_protocol::header::HeaderFault;
 use stockade_protocol::request::{
-    Access, Bind, Content, Demand, Destination, FdIndex, Group, Init, Limit, Namespaces, Operation,
-    Pass, Payload, Propagation, Request, SourceKind, Supervision, UserNamespace,
+    Access, Bind, Content, Demand, Destination, FdIndex, Gate, Group, Init, Limit, Namespaces,
+    Operation, Pass, Payload, Propagation, Request, SourceKind, Supervision, UserNamespace,
 };
 use stockade_protocol::text::{
     Argument, Filter, Hostname, Program, SandboxPath, SymlinkTarget, TextFault, Variable,
@@ -159,7 +159,7 @@ pub fn fullest() -> Request {
             end_with_caller: true,
             locks: vec![SandboxPath::new("/usr/.ref").unwrap()],
             held: vec![FdIndex(8)],
-            gates: vec![FdIndex(9)],
+            gates: vec![Gate { source: FdIndex(9), end_opens: true }],
         },
     }
 }

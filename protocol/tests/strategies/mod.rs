@@ -13,8 +13,8 @@ use stockade_protocol::event::{
 };
 use stockade_protocol::header::HeaderFault;
 use stockade_protocol::request::{
-    Access, Bind, Content, Demand, Destination, FdIndex, Group, Init, Limit, Namespaces, Operation,
-    Pass, Payload, Propagation, Request, SourceKind, Supervision, UserNamespace,
+    Access, Bind, Content, Demand, Destination, FdIndex, Gate, Group, Init, Limit, Namespaces,
+    Operation, Pass, Payload, Propagation, Request, SourceKind, Supervision, UserNamespace,
 };
 use stockade_protocol::text::{
     Argument, Filter, Hostname, Program, SandboxPath, SymlinkTarget, TextFault, Variable,
@@ -187,7 +187,8 @@ fn payload() -> impl Strategy<Value = Payload> {
 /// Requests whose texts are well-formed; the rules of `check` may be broken.
 pub fn request() -> impl Strategy<Value = Request> {
     let ends = (select(vec![Init::Reaper, Init::Payload]), any::<bool>(), any::<bool>());
-    let holds = (vec(path(), 0..3), vec(index(), 0..3), vec(index(), 0..3));
+    let gate = (index(), any::<bool>()).prop_map(|(source, end_opens)| Gate { source, end_opens });
+    let holds = (vec(path(), 0..3), vec(index(), 0..3), vec(gate, 0..3));
     let supervision = (ends, holds).prop_map(
         |((init, end_with_payload, end_with_caller), (locks, held, gates))| Supervision {
             init,
