@@ -195,7 +195,7 @@ fn reason(hint: Hint, call: Call, number: u32) -> (Option<String>, Option<String
             "look at /dev/null, zero, full, random, urandom and tty",
         ),
         Hint::Unpivotable => known(
-            "the root file system cannot be exchanged: it is an initramfs, or this process is in a chroot",
+            "the root file system cannot be exchanged: it is an initramfs, covered by a mount, or this process is in a chroot",
             "run from an ordinary root file system",
         ),
         Hint::NotATerminal => known("it is not a terminal", "leave it out"),

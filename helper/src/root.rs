@@ -9,7 +9,7 @@
 use std::ffi::CStr;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
-use rustix::fs::{CWD, FileType, Mode as Bits, ResolveFlags};
+use rustix::fs::{AtFlags, CWD, FileType, Mode as Bits, ResolveFlags, StatxFlags};
 use rustix::io::Errno;
 use rustix::mount::{MoveMountFlags, UnmountFlags};
 use stockade_protocol::event::{Call, Failure, Hint, Mode, Object, Stage};
@@ -106,14 +106,14 @@ impl<'a> Root<'a> {
             Part::Mount(mount) => mount,
             Part::Devices(parts) => parts.mount(),
         };
-        self.mount(mount, destination, kind, object)?;
+        let covers_root = self.mount(mount, destination, kind, object)?;
         match (asked, part) {
             (Operation::Proc { protect: true, .. }, Part::Mount(procfs)) => {
                 self.cover(procfs.as_fd(), object)
             }
             (_, Part::Devices(parts)) => parts.fill(self.caps, object),
-            // On `/` itself it has to become the root, or nobody would see it.
-            (_, Part::Mount(mount)) if destination.path.as_bytes() == b"/" => {
+            // It has to become the root, or nobody would see it.
+            (_, Part::Mount(mount)) if covers_root => {
                 pivot(self.caps, mount.as_fd(), object)?;
                 self.fd = mount;
                 self.neighbourhood = None;
@@ -165,31 +165,34 @@ impl<'a> Root<'a> {
                     })
                     .map_err(fail(Call::MountSetattr))
             }
-            // Nothing was made to be mounted.
+            Operation::UserNamespace { .. } => Ok(()),
+            // `prepare` made what these mount.
             Operation::Bind(_)
             | Operation::Tmpfs { .. }
             | Operation::Proc { .. }
             | Operation::Devices { .. }
             | Operation::Mqueue { .. }
-            | Operation::Data { .. }
-            | Operation::UserNamespace { .. } => Ok(()),
+            | Operation::Data { .. } => Err(fail(Call::MoveMount)(Errno::BADF)),
         }
     }
 
-    /// Attaches a mount at a destination, which is made if it is missing.
+    /// Attaches a mount at a destination, which is made if it is missing. True if that is the root
+    /// itself, under whatever name.
     fn mount(
         &mut self,
         mount: &OwnedFd,
         destination: &Destination,
         kind: SourceKind,
         object: Object,
-    ) -> Result<(), Failure> {
+    ) -> Result<bool, Failure> {
         let bits = match kind {
             SourceKind::Directory => DIRECTORY,
             SourceKind::File => FILE,
         };
+        let mut covers_root = false;
         let attached = match self.mount_point(destination, kind, bits, object)? {
             Target::Present(target) | Target::Opened(target) => {
+                covers_root = place(target.as_fd(), object)? == place(self.fd.as_fd(), object)?;
                 // It may have been reached through a link, and cover the neighbourhood.
                 self.neighbourhood = None;
                 attach(self.caps, mount.as_fd(), target.as_fd(), c"")
@@ -199,7 +202,7 @@ impl<'a> Root<'a> {
                 None => Err(Errno::NOENT),
             },
         };
-        attached.map_err(|errno| match errno {
+        attached.map(|()| covers_root).map_err(|errno| match errno {
             // A directory on a file or a file on a directory.
             Errno::INVAL | Errno::NOTDIR => {
                 because(Stage::Build, Call::MoveMount, object, Hint::DestinationKind)(errno)
@@ -237,7 +240,23 @@ fn pivot(caps: &Caps, mount: BorrowedFd<'_>, object: Object) -> Result<(), Failu
     caps.with(raised, || rustix::process::pivot_root(c".", c".")).map_err(fail(Call::PivotRoot))?;
     // "." now leads to the old root, which lies on top of the new one, pivot_root(2).
     detach_here(caps).map_err(fail(Call::Umount))?;
-    rustix::process::chdir(c"/").map_err(fail(Call::Chdir))
+    rustix::process::chdir(c"/").map_err(fail(Call::Chdir))?;
+    // Nothing of it may be left above (T48). That is so where the caller's own root is covered by a
+    // mount: only the topmost was detached.
+    let above = rustix::fs::openat(CWD, c"/..", PATH, Bits::empty()).map_err(fail(Call::Open))?;
+    if place(above.as_fd(), object)? == place(mount, object)? {
+        return Ok(());
+    }
+    Err(because(Stage::Build, Call::PivotRoot, object, Hint::Unpivotable)(Errno::BUSY))
+}
+
+/// Which object this is, and in which mount, without waiting for the server of a file system.
+fn place(fd: BorrowedFd<'_>, object: Object) -> Result<(u64, u64), Failure> {
+    let how = AtFlags::EMPTY_PATH | AtFlags::STATX_DONT_SYNC;
+    let what = StatxFlags::INO | StatxFlags::MNT_ID;
+    let stat = rustix::fs::statx(fd, c"", how, what);
+    let stat = stat.map_err(failed(Stage::Build, Call::Stat, object))?;
+    Ok((stat.stx_mnt_id, stat.stx_ino))
 }
 
 /// `umount2(2)`: detaches the topmost mount at the working directory.

@@ -245,7 +245,7 @@ pub enum Hint {
     NoProc,
     /// A device node of the host is not the device it should be.
     NotTheDevice,
-    /// The root file system cannot be pivoted (an initramfs).
+    /// The root file system cannot be pivoted (an initramfs), or is covered by a mount.
     Unpivotable,
     /// The console is not a terminal.
     NotATerminal,

@@ -6,15 +6,16 @@ use std::fs;
 use std::io::Write;
 use std::path::{Path, PathBuf};
 
-use harness::frontend::{exec, probe_launch, shell, shell_launch};
+use harness::frontend::{STOCKADE_FAILED, exec, probe_launch, shell, shell_launch};
 use harness::process::Running;
 use harness::raw::{self, RawHelper};
 use harness::report::Report;
-use harness::spec::Spec;
-use harness::{Case, Fixture, Outcome, case, watch};
+use harness::spec::{Spec, place};
+use harness::{Case, Fixture, Mode, Outcome, case, watch};
 use nix::mount::{MntFlags, MsFlags, mount, umount2};
 use nix::sched::{CloneFlags, unshare};
 use stockade_protocol::request::{Access, Operation, Propagation};
+use stockade_protocol::text::SymlinkTarget;
 
 pub(crate) const CASES: &[Case] = &[
     case!(t43_no_mount_of_ours_reaches_the_host).as_root(),
@@ -24,6 +25,8 @@ pub(crate) const CASES: &[Case] = &[
     case!(t46_what_a_mount_covers_stays_covered).as_root(),
     case!(t47_flags_of_the_source_stay).as_root(),
     case!(t48_nothing_of_the_old_root_is_left),
+    case!(t48_a_covered_root_of_the_caller_is_refused).modes(Mode::PRIVILEGED).as_root(),
+    case!(t48_a_mount_on_a_link_to_the_root_takes_its_place),
 ];
 
 const NONE: Option<&str> = None;
@@ -217,6 +220,35 @@ fn t47_flags_of_the_source_stay(fixture: &Fixture) -> Outcome {
         }
     }
     undo(&source);
+    Outcome::Passed
+}
+
+fn t48_a_covered_root_of_the_caller_is_refused(fixture: &Fixture) -> Outcome {
+    drop(fixture.home());
+    unshare(CloneFlags::CLONE_NEWNS).expect("root may");
+    let private = MsFlags::MS_REC | MsFlags::MS_PRIVATE;
+    mount(NONE, "/", NONE, private, NONE).expect("root may");
+    // This process and what it starts stay below it.
+    mount(Some("tmpfs"), "/", Some("tmpfs"), MsFlags::empty(), NONE).expect("root may");
+    let output = exec(fixture).args(["--", "ls", "/.."]).run();
+    output.assert_code(STOCKADE_FAILED);
+    assert_eq!(output.text(), "");
+    assert!(output.errors().contains("covered by a mount"), "{}", output.errors());
+    Outcome::Passed
+}
+
+fn t48_a_mount_on_a_link_to_the_root_takes_its_place(fixture: &Fixture) -> Outcome {
+    let mut spec =
+        Spec::shell("ls -d /link 2>&1 || echo gone; ls -di / /.. | cut -d/ -f1 | uniq | wc -l");
+    let link = Operation::Symlink {
+        destination: place("/link"),
+        target: SymlinkTarget::new("/").expect("a target"),
+    };
+    let cover = Operation::Tmpfs { destination: place("/link"), mode: 0o755, size: None };
+    spec.request.operations.splice(0..0, [link, cover]);
+    let verdict = RawHelper::build(fixture, &spec);
+    verdict.assert_exit(0);
+    assert!(verdict.output.text().ends_with("gone\n1\n"), "{}", verdict.output.text());
     Outcome::Passed
 }
 
