@@ -28,10 +28,12 @@ use std::io::Write as _;
 use std::os::unix::process::CommandExt as _;
 
 use check::Ids;
+use launch::Helper;
 use message::{Fault, Voice};
 use parse::Stop;
 use plan::Circumstances;
 use settings::{CapabilityChange, Settings, Wish};
+use stockade_protocol::request::Limit;
 
 /// The name under which this program starts itself to find out whether the caller can make a user
 /// namespace: only a process of its own can try without being in one afterwards.
@@ -49,8 +51,15 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> u8 {
         return u8::from(nix::sched::unshare(nix::sched::CloneFlags::CLONE_NEWUSER).is_err());
     }
     let parent = rustix::process::getppid();
+    let limit = crate::descriptor_limit::raise();
+    let arguments: Vec<OsString> = arguments.collect();
+    let helper = start(&arguments);
+    let own = helper.iter().map(Helper::socket).collect::<Vec<_>>();
+    inherit::note(&own);
+    let signals = signals::inherited();
+    signals::survive_broken_pipes();
     let environment = std::env::vars_os().collect();
-    let parsed = match parse::parse(arguments.collect(), environment, &mut parse::Inherited) {
+    let parsed = match parse::parse(arguments, environment, &mut parse::Inherited) {
         Ok(parsed) => parsed,
         Err(Stop::Help) => return print(&help::usage(&name)),
         Err(Stop::Version) => return print(&help::version()),
@@ -61,7 +70,8 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> u8 {
         Ids { uid: rustix::process::getuid().as_raw(), gid: rustix::process::getgid().as_raw() };
     match check::check(parsed, ids) {
         Ok(Some(settings)) => {
-            launch(&settings, ids, parent).unwrap_or_else(|fault| failed(voice, &fault))
+            let start = Start { parent, limit, signals, helper };
+            launch(&settings, ids, start).unwrap_or_else(|fault| failed(voice, &fault))
         }
         Ok(None) => {
             std::io::stderr().write_all(help::usage(&name).as_bytes()).ok();
@@ -83,13 +93,27 @@ fn print(text: &str) -> u8 {
     0
 }
 
-fn launch(
-    settings: &Settings,
-    ids: Ids,
+/// What was found and begun before the command line was read.
+struct Start {
     parent: Option<rustix::process::Pid>,
-) -> Result<u8, Fault> {
+    /// The limit on descriptors, if it was raised.
+    limit: Option<Limit>,
+    signals: signals::Inherited,
+    helper: Result<Helper, Fault>,
+}
+
+/// Starts the helper, unless it is plain that there will be nothing for it to do.
+fn start(arguments: &[OsString]) -> Result<Helper, Fault> {
+    match arguments {
+        [] => Err(Fault::new("no arguments")),
+        [only] if only == "--help" || only == "--version" => Err(Fault::new("no sandbox")),
+        _ => Helper::start(),
+    }
+}
+
+fn launch(settings: &Settings, ids: Ids, start: Start) -> Result<u8, Fault> {
     if settings.die_with_parent {
-        launch::die_with_parent(settings.voice, parent)?;
+        launch::die_with_parent(settings.voice, start.parent)?;
     }
     if settings.assert_user_namespaces_disabled
         && !settings.disable_user_namespaces
@@ -98,13 +122,14 @@ fn launch(
         let text = "creation of new user namespaces was not disabled as requested";
         return Err(Fault::new(text));
     }
-    let limit = crate::descriptor_limit::raise();
-    let path = crate::helper_path::find().map_err(|error| Fault::other(&error))?;
+    let mut helper = start.helper?;
     let root = ids.uid == 0;
-    let mut privileged = root || launch::may_have_privilege(&path);
-    let needy = if root || !privileged { None } else { needs_own_namespace(settings, ids, &path) };
+    let mut privileged = root || launch::may_have_privilege(helper.path());
+    let path = helper.path();
+    let needy = if root || !privileged { None } else { needs_own_namespace(settings, ids, path) };
     if needy.is_some() {
         privileged = false;
+        helper = helper.without_privilege()?;
     }
     let has_own = root && settings.user == Wish::Yes;
     let circumstances = Circumstances {
@@ -112,11 +137,12 @@ fn launch(
         privileged: privileged && !has_own,
         capabilities: effective(),
         umask: umask(),
-        signals: signals::inherited(),
+        signals: start.signals,
     };
     let mut plan = plan::plan(settings, circumstances)?;
-    plan.sandbox.request.payload.limits.extend(limit);
-    let result = launch::Helper::start(path, needy.is_some(), settings)?.run(settings, plan);
+    plan.sandbox.request.payload.limits.extend(start.limit);
+    helper.forward_signals(settings)?;
+    let result = helper.run(settings, plan);
     result.map_err(|fault| match needy {
         Some(option) => fault.followed_by(&format!(
             " ({option} takes a user namespace of the caller's own, so the helper was used without \

@@ -5,7 +5,7 @@
 //! asked for that, or to have them forwarded.
 
 use std::ffi::{OsStr, OsString};
-use std::os::fd::OwnedFd;
+use std::os::fd::{BorrowedFd, OwnedFd};
 use std::path::{Path, PathBuf};
 
 use nix::sys::signal::SigSet;
@@ -28,8 +28,12 @@ use crate::wire::{self, Events};
 const ODD: u8 = 255;
 
 /// A helper that was started.
+///
+/// That is the first thing done: its exec and the reading of the command line overlap.
 pub(crate) struct Helper {
     path: PathBuf,
+    /// The signal mask of the caller.
+    mask: SigSet,
     events: Events,
     forwarder: Option<Forwarder>,
     /// The last to be dropped: it ends because the connection does.
@@ -38,18 +42,41 @@ pub(crate) struct Helper {
 }
 
 impl Helper {
-    /// Starts it. `ordinary` has the kernel give it no privilege.
-    pub(crate) fn start(path: PathBuf, ordinary: bool, settings: &Settings) -> Result<Self, Fault> {
-        if ordinary {
-            rustix::thread::set_no_new_privs(true)
-                .map_err(|errno| Fault::errno("prctl(PR_SET_NO_NEW_PRIVS)", errno))?;
-        }
+    /// Starts it.
+    pub(crate) fn start() -> Result<Self, Fault> {
+        let path = crate::helper_path::find().map_err(|error| Fault::other(&error))?;
         let mask = SigSet::thread_get_mask().unwrap_or_else(|_| SigSet::empty());
-        // Before there is a COMMAND that a signal might be for.
-        let forwarder = settings.forward_signals.then(|| Forwarder::start(!settings.new_session));
-        let forwarder = forwarder.transpose()?;
+        Self::start_at(path, mask)
+    }
+
+    fn start_at(path: PathBuf, mask: SigSet) -> Result<Self, Fault> {
         let (process, socket) = connect(&path, &mask).map_err(|error| Fault::other(&error))?;
-        Ok(Self { path, events: Events::new(socket), forwarder, process })
+        Ok(Self { path, mask, events: Events::new(socket), forwarder: None, process })
+    }
+
+    /// Puts one in its place to which the kernel gives no privilege.
+    pub(crate) fn without_privilege(self) -> Result<Self, Fault> {
+        let Self { path, mask, .. } = self;
+        rustix::thread::set_no_new_privs(true)
+            .map_err(|errno| Fault::errno("prctl(PR_SET_NO_NEW_PRIVS)", errno))?;
+        Self::start_at(path, mask)
+    }
+
+    /// Has signals forwarded from here on, before there is a COMMAND that one might be for.
+    pub(crate) fn forward_signals(&mut self, settings: &Settings) -> Result<(), Fault> {
+        let forwarder = settings.forward_signals.then(|| Forwarder::start(!settings.new_session));
+        self.forwarder = forwarder.transpose()?;
+        Ok(())
+    }
+
+    /// Where it is.
+    pub(crate) fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// The connection.
+    pub(crate) fn socket(&self) -> BorrowedFd<'_> {
+        self.events.socket()
     }
 
     /// Runs a sandbox to its end and gives the status to exit with.

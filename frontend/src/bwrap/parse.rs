@@ -41,7 +41,7 @@ pub(crate) struct Inherited;
 
 impl Descriptors for Inherited {
     fn read(&mut self, number: u32) -> Result<Vec<u8>, Errno> {
-        let fd = crate::descriptor::inherited(number).map_err(|error| error.errno)?;
+        let fd = super::inherit::duplicate(number)?;
         let bytes = read_all(&fd)?;
         drop(fd);
         super::inherit::close(number);

@@ -6,6 +6,7 @@ use std::os::fd::{AsFd as _, BorrowedFd, OwnedFd};
 
 use nix::sys::signal::{SigSet, Signal};
 use nix::sys::signalfd::{SfdFlags, SignalFd};
+use rustix::fs::{CWD, Mode, OFlags};
 
 use super::message::Fault;
 
@@ -23,7 +24,23 @@ const NOT_IGNORED: [Signal; 4] =
 
 /// What this process was started with.
 pub(crate) fn inherited() -> Inherited {
-    std::fs::read_to_string("/proc/self/status").map(|status| parse(&status)).unwrap_or_default()
+    status().map(|status| parse(&String::from_utf8_lossy(&status))).unwrap_or_default()
+}
+
+/// From here on a reader that has gone is an error of `write(2)` and not the end of this process.
+pub(crate) fn survive_broken_pipes() {
+    // Blocked, which for a signal of a thread's own doing is as good as ignored. Failing is unlikely,
+    // and what then ends this process is what would end bubblewrap.
+    SigSet::from(Signal::SIGPIPE).thread_block().ok();
+}
+
+/// What the kernel says of this process: one page at most, made anew for each read.
+fn status() -> rustix::io::Result<Vec<u8>> {
+    let flags = OFlags::RDONLY | OFlags::CLOEXEC;
+    let file = rustix::fs::openat(CWD, c"/proc/self/status", flags, Mode::empty())?;
+    let mut page = [0; 4096];
+    let length = rustix::io::read(file, &mut page)?;
+    Ok(page.get(..length).unwrap_or_default().to_vec())
 }
 
 fn parse(status: &str) -> Inherited {
