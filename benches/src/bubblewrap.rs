@@ -10,6 +10,7 @@ use std::fs::File;
 use std::io::{self, Seek, Write};
 use std::os::fd::AsRawFd;
 use std::os::unix::ffi::OsStrExt;
+use std::path::Path;
 
 use rustix::io::{FdFlags, fcntl_setfd};
 use stockade_protocol::request::{Access, Content, Demand, Group, Operation};
@@ -25,7 +26,7 @@ pub struct Arguments {
 }
 
 impl Arguments {
-    fn word(&mut self, word: &str) {
+    pub(crate) fn word(&mut self, word: &str) {
         self.list.push(word.into());
     }
 
@@ -42,19 +43,23 @@ impl Arguments {
         self.pair("--perms", format!("{mode:04o}").as_bytes());
     }
 
+    pub(crate) fn path(&mut self, path: &Path) {
+        self.bytes(path.as_os_str().as_bytes());
+    }
+
     /// Inherited bytes: an unnamed file, named by its number.
-    fn descriptor(&mut self, option: &str, bytes: &[u8]) -> io::Result<()> {
+    pub(crate) fn descriptor(&mut self, bytes: &[u8]) -> io::Result<()> {
         let fd = rustix::fs::memfd_create("bench", rustix::fs::MemfdFlags::CLOEXEC)?;
         let mut file = File::from(fd);
         file.write_all(bytes)?;
         file.rewind()?;
-        self.pair(option, file.as_raw_fd().to_string().as_bytes());
+        self.word(&file.as_raw_fd().to_string());
         self.files.push(file);
         Ok(())
     }
 
     /// Makes the files readable from their beginning again, and lets programs inherit them or not:
-    /// only bubblewrap may.
+    /// only those that were given the list may.
     ///
     /// # Errors
     /// That of `lseek(2)` or `fcntl(2)`.
@@ -102,7 +107,8 @@ pub fn arguments(recording: &Recording) -> io::Result<Arguments> {
         step(&mut out, recording, operation)?;
     }
     for filter in &request.payload.filters {
-        out.descriptor("--add-seccomp-fd", filter.as_bytes())?;
+        out.word("--add-seccomp-fd");
+        out.descriptor(filter.as_bytes())?;
     }
     out.word("--clearenv");
     for variable in &request.payload.environment {
@@ -159,7 +165,8 @@ fn step(out: &mut Arguments, recording: &Recording, operation: &Operation) -> io
         }
         Operation::File { destination, mode, content: Content::Bytes(bytes) } => {
             out.mode(*mode);
-            out.descriptor("--file", bytes)?;
+            out.word("--file");
+            out.descriptor(bytes)?;
             out.bytes(destination.path.as_bytes());
         }
         Operation::File { content: Content::Descriptor(_), .. } => {

@@ -26,6 +26,9 @@ const MOUNT_ATTR_RDONLY: u64 = 1;
 const MOUNT_ATTR_NOSUID: u64 = 2;
 const MOUNT_ATTR_NODEV: u64 = 4;
 
+/// In place of what was in a descriptor.
+const STAND_IN: &[u8] = &[b'x'; 500];
+
 /// Words under construction.
 #[derive(Default)]
 struct Words(Vec<u8>);
@@ -142,9 +145,8 @@ fn operations(request: &Request, words: &mut Words) -> io::Result<()> {
                 words.word("D");
                 words.word(destination.path.as_bytes());
             }
-            Operation::Data { .. } | Operation::UserNamespace { .. } => {
-                return Err(io::Error::other("only what `exec` asks for can be recorded"));
-            }
+            // The least that shows a user namespace there is to leave it out.
+            Operation::UserNamespace { .. } => {}
             Operation::Mqueue { destination } => {
                 words.parents(&destination.path, destination.parents, &mut known);
                 words.word("m");
@@ -164,8 +166,16 @@ fn operations(request: &Request, words: &mut Words) -> io::Result<()> {
                 words.word(destination.path.as_bytes());
                 words.0.extend_from_slice(bytes);
             }
-            Operation::File { content: Content::Descriptor(_), .. } => {
-                return Err(io::Error::other("a file from a descriptor cannot be recorded"));
+            // What a descriptor held is not recorded. Data is made where it is to be seen: a mount is
+            // not necessary for that.
+            Operation::File { destination, mode, content: Content::Descriptor(_) }
+            | Operation::Data { destination, mode, .. } => {
+                words.parents(&destination.path, destination.parents, &mut known);
+                words.word("f");
+                words.number(mode);
+                words.number(STAND_IN.len());
+                words.word(destination.path.as_bytes());
+                words.0.extend_from_slice(STAND_IN);
             }
             Operation::Symlink { destination, target } => {
                 words.parents(&destination.path, destination.parents, &mut known);

@@ -13,7 +13,7 @@ use std::path::Path;
 use std::process::{Command, ExitCode};
 
 use landlock::{ABI, Access, Ruleset, RulesetAttr, Scope};
-use rustix::fs::{CWD, Mode, OFlags, openat};
+use rustix::fs::{CWD, MemfdFlags, Mode, OFlags, memfd_create, openat};
 use rustix::io::{FdFlags, fcntl_setfd};
 use rustix::net::{
     AddressFamily, SendAncillaryBuffer, SendAncillaryMessage, SendFlags, SocketFlags, SocketType,
@@ -95,7 +95,12 @@ fn open(name: &Path) -> io::Result<OwnedFd> {
             .map_err(io::Error::other)?;
         return Option::<OwnedFd>::from(ruleset).ok_or_else(|| io::Error::other("no Landlock"));
     }
-    Ok(openat(CWD, name, OFlags::PATH | OFlags::CLOEXEC, Mode::empty())?)
+    let text = name.to_string_lossy();
+    if text.starts_with("/memfd:") {
+        return Ok(memfd_create("stand-in", MemfdFlags::CLOEXEC)?);
+    }
+    let opened = openat(CWD, name, OFlags::PATH | OFlags::CLOEXEC, Mode::empty());
+    opened.map_err(|errno| io::Error::other(format!("{text}: {errno}")))
 }
 
 /// Reads events until the last one and says how the payload ended.

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! Measures the launch of one sandbox by bubblewrap, by `stockade exec`, by the helper alone and by
-//! the bare system calls, in one run and in turns. Prints tables; the clock decides nothing.
+//! Measures the launch of one sandbox by bubblewrap, by `stockade-bwrap` with the same arguments, by
+//! `stockade exec`, by the helper alone and by the bare system calls, in one run and in turns. Prints tables; the clock decides nothing.
 //!
-//! Usage: `stockade-pair DIRECTORY [--binds N,N…] [--budget SECONDS] [--cap SECONDS]`
+//! Usage: `stockade-pair DIRECTORY [--binds N,flatpak,…] [--budget SECONDS] [--cap SECONDS]`
 //!
 //! The directory is laid out by `benches/run`. All programs are run as the user who runs this one.
 #![forbid(unsafe_code)]
@@ -17,19 +17,41 @@ use std::time::{Duration, Instant};
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::process::{Pid, PidfdFlags, pidfd_open};
 use stockade_bench::bubblewrap::{self, Arguments};
+use stockade_bench::flatpak;
 use stockade_bench::plan::plan;
 use stockade_bench::recording::Recording;
 
 /// Most measured runs of one program at one size.
 const RUNS: u32 = 400;
 
-/// Programs of ours for each mode: `stockade exec`, the sender with the helper, the floor.
-const OURS: usize = 3;
+/// What we are measured against.
+const BUBBLEWRAP: &str = "/usr/bin/bwrap";
+
+/// Programs of ours for each mode: the drop-in, `stockade exec`, the sender with the helper, the floor.
+const OURS: usize = 4;
+
+/// What is launched.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Size {
+    /// The mounts of `stockade exec` and so many binds.
+    Binds(usize),
+    /// What Flatpak says to bubblewrap.
+    Flatpak,
+}
+
+impl std::fmt::Display for Size {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Binds(count) => write!(f, "{count}"),
+            Self::Flatpak => f.write_str("flatpak"),
+        }
+    }
+}
 
 /// What the command line says.
 struct Options {
     directory: PathBuf,
-    binds: Vec<usize>,
+    sizes: Vec<Size>,
     /// Time for the runs of one program at one size.
     budget: Duration,
     /// Longest single run.
@@ -54,6 +76,8 @@ struct Contestant {
     spent: Duration,
     runs: u32,
     fault: Option<String>,
+    /// Has no words for this sandbox.
+    absent: bool,
 }
 
 /// How one run ended.
@@ -74,22 +98,24 @@ fn main() -> io::Result<()> {
          | binds | program | mode | processes |\n|---|---|---|---|\n",
     );
     let mut notes = String::new();
-    for binds in &options.binds {
-        let timed = match record(&options, *binds, false) {
+    for size in &options.sizes {
+        let timed = match record(&options, *size, false) {
             Ok(timed) => timed,
             Err(fault) => {
-                notes.push_str(&format!("* {binds} binds: not measured: {fault}\n"));
+                notes.push_str(&format!("* {size}: not measured: {fault}\n"));
                 continue;
             }
         };
-        note(&format!("{binds} binds, {} operations", timed.request()?.operations.len()))?;
-        let (bubblewrap, ours) = measure(&options, *binds, &timed, &modes)?;
+        note(&format!("{size}: {} operations", timed.request()?.operations.len()))?;
+        let (bubblewrap, ours) = measure(&options, *size, &timed, &modes)?;
         for (table, row) in tables.iter_mut().zip(ours.chunks(OURS)) {
-            table.push_str(&line(*binds, &bubblewrap, row));
+            table.push_str(&line(*size, &bubblewrap, row));
         }
-        notes.push_str(&faults(*binds, &bubblewrap, &ours));
-        let held = record(&options, *binds, true)?;
-        memory.push_str(&peaks(&options, *binds, &held, &modes, &bubblewrap)?);
+        notes.push_str(&faults(*size, &bubblewrap, &ours));
+        if let Size::Binds(_) = size {
+            let held = record(&options, *size, true)?;
+            memory.push_str(&peaks(&options, *size, &held, &modes, &bubblewrap)?);
+        }
     }
     let mut out = io::stdout().lock();
     for table in tables {
@@ -105,13 +131,17 @@ fn note(text: &str) -> io::Result<()> {
 fn options() -> io::Result<Options> {
     let usage = || {
         let text =
-            "usage: stockade-pair DIRECTORY [--binds N,N] [--budget SECONDS] [--cap SECONDS]";
+            "usage: stockade-pair DIRECTORY [--binds N,flatpak] [--budget SECONDS] [--cap SECONDS]";
         io::Error::new(io::ErrorKind::InvalidInput, text)
     };
     let mut words = std::env::args().skip(1);
     let mut options = Options {
         directory: words.next().ok_or_else(usage)?.into(),
-        binds: vec![0, 10, 100, 1000, 5000],
+        sizes: [0, 10, 100, 1000, 5000]
+            .map(Size::Binds)
+            .into_iter()
+            .chain([Size::Flatpak])
+            .collect(),
         budget: Duration::from_secs(6),
         cap: Duration::from_secs(120),
     };
@@ -120,8 +150,11 @@ fn options() -> io::Result<Options> {
         let seconds = || value.parse().map(Duration::from_secs).map_err(|_| usage());
         match word.as_str() {
             "--binds" => {
-                let list: Result<Vec<usize>, _> = value.split(',').map(str::parse).collect();
-                options.binds = list.map_err(|_| usage())?;
+                let size = |word: &str| match word {
+                    "flatpak" => Ok(Size::Flatpak),
+                    number => number.parse().map(Size::Binds).map_err(|_| usage()),
+                };
+                options.sizes = value.split(',').map(size).collect::<io::Result<_>>()?;
             }
             "--budget" => options.budget = seconds()?,
             "--cap" => options.cap = seconds()?,
@@ -174,23 +207,42 @@ fn command(options: &Options, program: &Path) -> Command {
     command
 }
 
-/// Runs `stockade exec` against the recorder.
-fn record(options: &Options, binds: usize, hold: bool) -> io::Result<Recording> {
+/// Runs `stockade exec`, or for Flatpak's list the drop-in, against the recorder.
+fn record(options: &Options, size: Size, hold: bool) -> io::Result<Recording> {
     let bin = options.directory.join("bin");
-    let output = command(options, &bin.join("stockade"))
-        .args(exec(options, binds, hold))
-        .env("STOCKADE_HELPER", bin.join("stockade-record"))
-        .stdout(Stdio::piped())
-        .stderr(Stdio::piped())
-        .output()?;
+    let mut recorded = match size {
+        Size::Binds(binds) => Contestant::new(bin.join("stockade"), exec(options, binds, hold)),
+        Size::Flatpak => {
+            let mut recorded = Contestant::new(bin.join("stockade-bwrap"), Vec::new());
+            recorded.files = Some(flatpak_arguments(options)?);
+            recorded
+        }
+    };
+    recorded.helper = Some(bin.join("stockade-record"));
+    let mut command = recorded.command(options);
+    command.stdout(Stdio::piped()).stderr(Stdio::piped());
+    let output = recorded.spawn(&mut command)?.wait_with_output()?;
     let recording = Recording::from_file(&output.stdout).map_err(|_| {
         let said = String::from_utf8_lossy(&output.stderr);
-        io::Error::other(format!("stockade exec sent no request: {said}"))
+        io::Error::other(format!("{} sent no request: {said}", recorded.program.display()))
     })?;
+    keep(options, &recording)?;
+    Ok(recording)
+}
+
+/// Leaves a recording where the sender and the floor find it.
+fn keep(options: &Options, recording: &Recording) -> io::Result<()> {
     let work = options.directory.join("home");
     fs::write(work.join("recording"), recording.to_file())?;
-    fs::write(work.join("plan"), plan(&recording)?)?;
-    Ok(recording)
+    fs::write(work.join("plan"), plan(recording)?)
+}
+
+/// Flatpak's list, with the seccomp program of `stockade exec`.
+fn flatpak_arguments(options: &Options) -> io::Result<Arguments> {
+    let request = record(options, Size::Binds(0), false)?.request()?;
+    let filter = request.payload.filters.first().map_or(&[][..], |filter| filter.as_bytes());
+    let work = options.directory.join("home/flatpak");
+    flatpak::arguments(&work, &options.directory.join("payload/payload"), filter)
 }
 
 impl Contestant {
@@ -204,31 +256,62 @@ impl Contestant {
             spent: Duration::ZERO,
             runs: 0,
             fault: None,
+            absent: false,
         }
     }
 
-    fn bubblewrap(recording: &Recording) -> io::Result<Self> {
-        let arguments = bubblewrap::arguments(recording)?;
-        let mut this = Self::new("/usr/bin/bwrap", arguments.list.clone());
+    /// A program with bubblewrap's arguments.
+    fn bubblewrap(
+        program: impl Into<PathBuf>,
+        options: &Options,
+        size: Size,
+        recording: &Recording,
+    ) -> io::Result<Self> {
+        let arguments = match size {
+            Size::Binds(_) => bubblewrap::arguments(recording)?,
+            Size::Flatpak => {
+                // Makes the list's recording anew, which has to be left in its place.
+                let arguments = flatpak_arguments(options)?;
+                keep(options, recording)?;
+                arguments
+            }
+        };
+        let mut this = Self::new(program, Vec::new());
         this.files = Some(arguments);
         Ok(this)
     }
 
-    /// `stockade exec`, the sender, the floor, in this order.
-    fn ours(options: &Options, binds: usize, hold: bool, mode: &Mode) -> [Self; OURS] {
+    /// The drop-in, `stockade exec`, the sender, the floor, in this order.
+    fn ours(
+        options: &Options,
+        size: Size,
+        hold: bool,
+        mode: &Mode,
+        recording: &Recording,
+    ) -> io::Result<[Self; OURS]> {
         let bin = options.directory.join("bin");
         let work = options.directory.join("home");
-        let mut cli = Self::new(bin.join("stockade"), exec(options, binds, hold));
+        let mut drop_in = Self::bubblewrap(bin.join("stockade-bwrap"), options, size, recording)?;
+        drop_in.helper = Some(mode.helper.clone());
+        let mut cli = match size {
+            Size::Binds(binds) => Self::new(bin.join("stockade"), exec(options, binds, hold)),
+            Size::Flatpak => {
+                let mut none = Self::new(bin.join("stockade"), Vec::new());
+                none.absent = true;
+                none
+            }
+        };
         cli.helper = Some(mode.helper.clone());
         let request = vec![mode.helper.clone().into(), work.join("recording").into()];
         let core = Self::new(bin.join("stockade-launch-bench"), request);
         let floor = Self::new(&mode.floor, vec![work.join("plan").into()]);
-        [cli, core, floor]
+        Ok([drop_in, cli, core, floor])
     }
 
     fn command(&self, options: &Options) -> Command {
         let mut command = command(options, &self.program);
         command.args(&self.arguments);
+        command.args(self.files.iter().flat_map(|files| &files.list));
         if let Some(helper) = &self.helper {
             command.env("STOCKADE_HELPER", helper);
         }
@@ -286,7 +369,7 @@ impl Contestant {
 
     /// How much of its share this program has had; the one with the least is next.
     fn progress(&self, options: &Options) -> f64 {
-        if self.fault.is_some() {
+        if self.fault.is_some() || self.absent {
             return 1.0;
         }
         let time = self.spent.as_secs_f64() / options.budget.as_secs_f64().max(0.001);
@@ -309,15 +392,17 @@ fn wait(child: &Child, cap: Duration) -> io::Result<bool> {
     Ok(poll(&mut [PollFd::new(&pidfd, PollFlags::IN)], Some(&limit))? > 0)
 }
 
-/// Runs all programs at one size in turns: bubblewrap, and three for each mode.
+/// Runs all programs at one size in turns: bubblewrap, and ours for each mode.
 fn measure(
     options: &Options,
-    binds: usize,
+    size: Size,
     recording: &Recording,
     modes: &[Mode],
 ) -> io::Result<(Contestant, Vec<Contestant>)> {
-    let mut all = vec![Contestant::bubblewrap(recording)?];
-    all.extend(modes.iter().flat_map(|mode| Contestant::ours(options, binds, false, mode)));
+    let mut all = vec![Contestant::bubblewrap(BUBBLEWRAP, options, size, recording)?];
+    for mode in modes {
+        all.extend(Contestant::ours(options, size, false, mode, recording)?);
+    }
     loop {
         let next = all
             .iter_mut()
@@ -336,14 +421,15 @@ fn measure(
 fn head(title: &str) -> String {
     format!(
         "### Launch time, helper with mode \"{title}\" (medians, ms)\n\n\
-         | binds | bubblewrap | exec | core | floor \
-         | exec/bubblewrap | core/bubblewrap | exec/floor | core/floor | runs |\n\
-         |--:|--:|--:|--:|--:|--:|--:|--:|--:|:--|\n"
+         | binds | bubblewrap | drop-in | exec | core | floor \
+         | drop-in/bubblewrap | exec/bubblewrap | core/bubblewrap \
+         | drop-in/floor | exec/floor | core/floor | runs |\n\
+         |--:|--:|--:|--:|--:|--:|--:|--:|--:|--:|--:|--:|:--|\n"
     )
 }
 
-fn line(binds: usize, bubblewrap: &Contestant, ours: &[Contestant]) -> String {
-    let mut text = format!("| {binds} |");
+fn line(size: Size, bubblewrap: &Contestant, ours: &[Contestant]) -> String {
+    let mut text = format!("| {size} |");
     let all: Vec<&Contestant> = std::iter::once(bubblewrap).chain(ours).collect();
     let medians: Vec<Option<f64>> = all.iter().map(|one| one.median()).collect();
     for (one, median) in all.iter().zip(&medians) {
@@ -353,10 +439,12 @@ fn line(binds: usize, bubblewrap: &Contestant, ours: &[Contestant]) -> String {
             (None, None) => push(&mut text, "-"),
         }
     }
-    if let [bubblewrap, exec, core, floor] = medians[..] {
-        for (ours, other) in [(exec, bubblewrap), (core, bubblewrap), (exec, floor), (core, floor)]
-        {
-            match (ours, other) {
+    if let [bubblewrap, drop_in, exec, core, floor] = medians[..] {
+        let pairs = [bubblewrap, floor]
+            .into_iter()
+            .flat_map(|other| [drop_in, exec, core].into_iter().map(move |ours| (ours, other)));
+        for pair in pairs {
+            match pair {
                 (Some(ours), Some(other)) => push(&mut text, &format!("{:.3}", ours / other)),
                 _ => push(&mut text, "-"),
             }
@@ -369,10 +457,10 @@ fn line(binds: usize, bubblewrap: &Contestant, ours: &[Contestant]) -> String {
 }
 
 /// Why something was not measured.
-fn faults(binds: usize, bubblewrap: &Contestant, ours: &[Contestant]) -> String {
+fn faults(size: Size, bubblewrap: &Contestant, ours: &[Contestant]) -> String {
     let all = std::iter::once(bubblewrap).chain(ours);
     all.filter_map(|one| one.fault.as_ref().map(|fault| (&one.program, fault)))
-        .map(|(program, fault)| format!("* {binds} binds, {}: {fault}\n", program.display()))
+        .map(|(program, fault)| format!("* {size}, {}: {fault}\n", program.display()))
         .collect()
 }
 
@@ -385,7 +473,7 @@ fn push(text: &mut String, cell: &str) {
 /// The memory lines of one size.
 fn peaks(
     options: &Options,
-    binds: usize,
+    size: Size,
     recording: &Recording,
     modes: &[Mode],
     timed: &Contestant,
@@ -394,16 +482,16 @@ fn peaks(
     // A run with quadratic cost is not repeated for this.
     let slow = timed.fault.is_some() || timed.spent > options.budget.saturating_mul(2);
     if slow {
-        text.push_str(&format!("| {binds} | bubblewrap | | not run |\n"));
+        text.push_str(&format!("| {size} | bubblewrap | | not run |\n"));
     } else {
-        let one = Contestant::bubblewrap(recording)?;
-        text.push_str(&format!("| {binds} | bubblewrap | | {} |\n", peak(options, one)?));
+        let one = Contestant::bubblewrap(BUBBLEWRAP, options, size, recording)?;
+        text.push_str(&format!("| {size} | bubblewrap | | {} |\n", peak(options, one)?));
     }
     for mode in modes {
-        let [exec, core, floor] = Contestant::ours(options, binds, true, mode);
-        for (name, one) in [("exec", exec), ("core", core), ("floor", floor)] {
+        let ours = Contestant::ours(options, size, true, mode, recording)?;
+        for (name, one) in ["drop-in", "exec", "core", "floor"].into_iter().zip(ours) {
             let said = peak(options, one)?;
-            text.push_str(&format!("| {binds} | {name} | {} | {said} |\n", mode.title));
+            text.push_str(&format!("| {size} | {name} | {} | {said} |\n", mode.title));
         }
     }
     Ok(text)
