@@ -1,13 +1,15 @@
 # SPDX-License-Identifier: MIT OR Apache-2.0
 # make demo   real programs in real sandboxes, from a fresh machine with Rust
 # make check  every test, from the same
-# The others: setup build bench install uninstall check-kernel-VERSION
+# The others: setup build bench fuzz-args install uninstall check-kernel-VERSION
 
 CARGO ?= cargo
 PREFIX ?= /usr
 DESTDIR ?=
 # Options of the benchmark, such as --binds 0,100 (benches/run).
 BENCH ?=
+# How many command lines fuzz-args tries, or FIRST+COUNT.
+RUNS ?= 10000000
 # How the helper gets its rights: none, caps, setuid (README, "Modes").
 HELPER_MODE ?= none
 
@@ -29,7 +31,7 @@ SECCOMP = $(if $(SECCOMP_ARCHIVE),LIBSECCOMP_LINK_TYPE=static LIBSECCOMP_LIB_PAT
 STATIC_WITH_SECCOMP = $(if $(SECCOMP_ARCHIVE),$(STATIC))
 
 .PHONY: help setup setup-build setup-bench build build-tests build-bench demo check check-kernel \
-	check-kernel-% bench install uninstall clean
+	check-kernel-% bench fuzz-args install uninstall clean
 
 help:
 	@sed -n '2,4s/^# //p' Makefile
@@ -71,6 +73,11 @@ check-kernel-%: setup build-tests
 
 bench: build-bench
 	BUILD=$(BUILD) benches/run $(BENCH)
+
+# RUNS command lines that nobody would type; the number of one is enough to see it again.
+fuzz-args: setup-build
+	$(SECCOMP) CARGO_PROFILE_RELEASE_LTO=off CARGO_PROFILE_RELEASE_OVERFLOW_CHECKS=true STOCKADE_FUZZ=$(RUNS) \
+		$(CARGO) test --release --locked -p stockade --no-default-features --lib bwrap::fuzz -- --nocapture
 
 install:
 	BUILD=$(BUILD) DESTDIR=$(DESTDIR) PREFIX=$(PREFIX) HELPER_MODE=$(HELPER_MODE) packaging/install.sh

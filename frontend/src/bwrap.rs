@@ -10,6 +10,8 @@ mod check;
 mod destination;
 mod explain;
 mod filter;
+#[cfg(test)]
+mod fuzz;
 mod help;
 mod hidden;
 mod inherit;

@@ -62,6 +62,10 @@ impl Voice {
         let level = if self.level { level } else { "" };
         // Names are escaped where the message is made; this is the net.
         let text: String = text.chars().map(|c| if is_hidden(c) { '?' } else { c }).collect();
+        if cfg!(test) {
+            // Millions of cases would say it.
+            return;
+        }
         // A closed stderr is nobody's error.
         std::io::stderr().write_all(format!("{level}{NAME}: {text}\n").as_bytes()).ok();
     }
