@@ -59,7 +59,7 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> u8 {
     let own = helper.iter().map(Helper::socket).collect::<Vec<_>>();
     inherit::note(&own);
     let signals = signals::inherited();
-    signals::survive_broken_pipes();
+    crate::entry::survive_broken_pipes();
     let environment = std::env::vars_os().collect();
     let parsed = match parse::parse(arguments, environment, &mut parse::Inherited) {
         Ok(parsed) => parsed,

@@ -28,6 +28,7 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> u8 {
     if let Some(behind) = crate::bwrap::behind(&arguments) {
         return crate::bwrap::run(behind);
     }
+    crate::entry::survive_broken_pipes();
     match command().try_get_matches_from(&arguments) {
         Ok(matches) => dispatch(matches),
         Err(error) if error.use_stderr() => {

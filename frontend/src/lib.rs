@@ -17,6 +17,7 @@ pub mod descriptor_limit;
 pub mod device;
 #[cfg(feature = "exec")]
 pub mod doctor;
+pub mod entry;
 #[cfg(feature = "exec")]
 pub mod environment;
 #[cfg(feature = "exec")]

@@ -1,8 +1,16 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! The `stockade` command.
+#![no_main]
 
-use std::process::ExitCode;
+use std::ffi::{c_char, c_int};
 
-fn main() -> ExitCode {
-    ExitCode::from(stockade::cli::run(std::env::args_os()))
+#[expect(unsafe_code, reason = "the name by which the C library finds it, used once")]
+// SAFETY: nothing else in this program is called `main`, and this has the type of that of C.
+#[unsafe(no_mangle)]
+extern "C" fn main(_count: c_int, _words: *const *const c_char) -> c_int {
+    if stockade::entry::open_standard_streams().is_err() {
+        return 1;
+    }
+    // The library takes them from the C library itself.
+    c_int::from(stockade::cli::run(std::env::args_os()))
 }

@@ -27,13 +27,6 @@ pub(crate) fn inherited() -> Inherited {
     status().map(|status| parse(&String::from_utf8_lossy(&status))).unwrap_or_default()
 }
 
-/// From here on a reader that has gone is an error of `write(2)` and not the end of this process.
-pub(crate) fn survive_broken_pipes() {
-    // Blocked, which for a signal of a thread's own doing is as good as ignored. Failing is unlikely,
-    // and what then ends this process is what would end bubblewrap.
-    SigSet::from(Signal::SIGPIPE).thread_block().ok();
-}
-
 /// What the kernel says of this process: one page at most, made anew for each read.
 fn status() -> rustix::io::Result<Vec<u8>> {
     let flags = OFlags::RDONLY | OFlags::CLOEXEC;
