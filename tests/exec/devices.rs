@@ -7,14 +7,14 @@ use harness::frontend::{probe, shell};
 use harness::{Case, Fixture, Outcome, case};
 
 pub(crate) const CASES: &[Case] = &[
-    case!(the_private_dev_has_the_usual_nodes_and_no_more),
+    case!(the_private_dev_has_the_usual_nodes_and_no_more).entries(&["T52"]),
     case!(the_nodes_work),
     case!(a_new_devpts_is_there),
     case!(shm_is_private),
     case!(shm_can_be_shared),
     case!(all_devices_can_be_shared),
     case!(devices_that_are_not_there_are_left_out),
-    case!(nodes_cannot_be_made),
+    case!(nodes_cannot_be_made).entries(&["T52"]),
 ];
 
 fn the_private_dev_has_the_usual_nodes_and_no_more(fixture: &Fixture) -> Outcome {

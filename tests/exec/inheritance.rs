@@ -15,24 +15,24 @@ use nix::sys::signal::Signal;
 use serde_json::Value;
 
 pub(crate) const CASES: &[Case] = &[
-    case!(no_descriptor_beyond_2_arrives),
+    case!(no_descriptor_beyond_2_arrives).entries(&["T20"]),
     case!(standard_descriptors_are_the_callers),
     case!(passed_descriptors_keep_their_numbers),
-    case!(descriptors_that_are_not_open_cannot_be_passed),
-    case!(signals_are_as_in_a_fresh_login),
+    case!(descriptors_that_are_not_open_cannot_be_passed).entries(&["T20"]),
+    case!(signals_are_as_in_a_fresh_login).entries(&["T23"]),
     case!(ordinary_variables_arrive_and_desktop_ones_do_not),
     case!(variables_can_be_set_unset_and_cleared),
-    case!(variables_that_set_id_programs_lose_arrive),
+    case!(variables_that_set_id_programs_lose_arrive).entries(&["T18"]),
     case!(the_working_directory_is_kept_if_it_is_there),
     case!(cwd_chooses_the_directory),
-    case!(a_caller_in_a_deleted_directory_is_served),
-    case!(the_umask_is_kept),
+    case!(a_caller_in_a_deleted_directory_is_served).entries(&["T21"]),
+    case!(the_umask_is_kept).entries(&["T22"]),
     case!(the_limits_are_kept),
     case!(the_payload_has_a_process_group_of_its_own),
     case!(new_session_gives_a_session),
     case!(the_hostname_can_be_set),
     case!(status_is_reported_as_json),
-    case!(tiny_limits_of_the_caller_give_a_result),
+    case!(tiny_limits_of_the_caller_give_a_result).entries(&["T22"]),
 ];
 
 fn no_descriptor_beyond_2_arrives(fixture: &Fixture) -> Outcome {

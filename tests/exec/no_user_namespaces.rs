@@ -11,8 +11,9 @@ use harness::process::Output;
 use harness::{Case, Fixture, Mode, Outcome, case, filter};
 
 pub(crate) const CASES: &[Case] = &[
-    case!(with_privilege_none_is_needed).modes(Mode::PRIVILEGED).as_root(),
+    case!(with_privilege_none_is_needed).entries(&["T25"]).modes(Mode::PRIVILEGED).as_root(),
     case!(without_privilege_the_error_names_the_switch_and_the_ways_out)
+        .entries(&["T25"])
         .modes(Mode::UNPRIVILEGED)
         .as_root()
         .even_without_user_namespaces(),

@@ -10,11 +10,11 @@ use serde_json::Value;
 
 pub(crate) const CASES: &[Case] = &[
     case!(wayland_is_shared_on_request),
-    case!(the_ssh_agent_is_shared_on_request),
+    case!(the_ssh_agent_is_shared_on_request).entries(&["T73"]),
     case!(a_socket_that_is_not_there_is_left_out),
-    case!(x11_is_shared_on_request),
+    case!(x11_is_shared_on_request).entries(&["T73"]),
     case!(ipc_is_shared_on_request),
-    case!(refused_system_calls_are_refused),
+    case!(refused_system_calls_are_refused).entries(&["T63"]),
     case!(allow_devel_allows_debugging),
     case!(unknown_words_are_errors_that_list_the_known),
 ];

@@ -10,11 +10,11 @@ pub(crate) const CASES: &[Case] = &[
     case!(a_command_that_does_not_exist_is_127),
     case!(a_command_that_cannot_be_executed_is_126),
     case!(failures_of_stockade_are_125),
-    case!(the_first_child_decides_and_orphans_do_not),
+    case!(the_first_child_decides_and_orphans_do_not).entries(&["T36"]),
     case!(orphans_end_with_the_payload),
     case!(a_script_without_a_first_line_is_run_by_a_shell),
     case!(the_command_is_found_along_path_inside),
-    case!(words_behind_the_command_are_its_own),
+    case!(words_behind_the_command_are_its_own).entries(&["T67"]),
 ];
 
 fn the_payloads_own_status_is_passed_on(fixture: &Fixture) -> Outcome {

@@ -8,18 +8,18 @@ use harness::report::Mount;
 use harness::{Case, Fixture, Mode, Outcome, case, watch};
 
 pub(crate) const CASES: &[Case] = &[
-    case!(every_mount_is_nosuid),
+    case!(every_mount_is_nosuid).entries(&["T47"]),
     case!(only_the_private_dev_lacks_nodev),
     case!(the_system_is_read_only_in_all_submounts),
-    case!(the_root_is_our_own),
-    case!(host_processes_are_invisible),
-    case!(all_namespaces_are_new),
+    case!(the_root_is_our_own).entries(&["T48"]),
+    case!(host_processes_are_invisible).entries(&["T37"]),
+    case!(all_namespaces_are_new).entries(&["T55"]),
     case!(the_network_is_a_loopback_that_works),
     case!(the_home_is_empty_and_writable),
     case!(tmp_and_run_are_private),
-    case!(nothing_of_the_runtime_directory_is_there),
-    case!(the_host_mount_table_is_unchanged_while_it_runs),
-    case!(writable_corners_of_proc_are_covered),
+    case!(nothing_of_the_runtime_directory_is_there).entries(&["T54", "T73"]),
+    case!(the_host_mount_table_is_unchanged_while_it_runs).entries(&["T43"]),
+    case!(writable_corners_of_proc_are_covered).entries(&["T51"]),
     case!(a_compiler_works).within(90),
 ];
 

@@ -15,12 +15,14 @@ use stockade_protocol::event::{Event, Exit};
 pub(crate) const CASES: &[Case] = &[
     case!(a_missing_helper_is_named).modes(Mode::UNPRIVILEGED),
     case!(a_helper_that_cannot_be_executed_is_named).modes(Mode::UNPRIVILEGED),
-    case!(a_helper_of_another_version_is_told_from_a_broken_one).modes(Mode::UNPRIVILEGED),
+    case!(a_helper_of_another_version_is_told_from_a_broken_one)
+        .entries(&["T84"])
+        .modes(Mode::UNPRIVILEGED),
     case!(a_helper_that_says_nothing_is_an_error).modes(Mode::UNPRIVILEGED),
     case!(a_helper_that_talks_nonsense_is_an_error).modes(Mode::UNPRIVILEGED),
     case!(a_helper_that_is_killed_is_an_error).modes(Mode::UNPRIVILEGED),
     case!(a_helper_that_forges_success_gives_its_status_only).modes(Mode::UNPRIVILEGED),
-    case!(nothing_runs_unconfined_without_a_helper).modes(Mode::UNPRIVILEGED),
+    case!(nothing_runs_unconfined_without_a_helper).entries(&["T56"]).modes(Mode::UNPRIVILEGED),
 ];
 
 /// Runs `echo ran` with another helper.

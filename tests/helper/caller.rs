@@ -12,10 +12,10 @@ use stockade_protocol::request::{Access, UserNamespace};
 
 pub(crate) const CASES: &[Case] = &[
     case!(root_is_announced_as_root).as_root(),
-    case!(root_runs_commands_without_capabilities_unless_asked).as_root(),
+    case!(root_runs_commands_without_capabilities_unless_asked).entries(&["T13"]).as_root(),
     case!(root_may_keep_capabilities).as_root(),
     case!(root_may_have_other_ids).as_root(),
-    case!(two_users_do_not_meet).as_root().modes(Mode::PRIVILEGED),
+    case!(two_users_do_not_meet).entries(&["T14"]).as_root().modes(Mode::PRIVILEGED),
 ];
 
 fn as_root(fixture: &Fixture, spec: &Spec) -> raw::Verdict {

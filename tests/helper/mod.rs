@@ -7,7 +7,7 @@ mod faults;
 mod namespaces;
 mod operations;
 mod patience;
-mod payload;
+pub(crate) mod payload;
 
 use harness::Case;
 

@@ -13,12 +13,16 @@ use stockade_protocol::request::{Access, Demand, UserNamespace};
 use stockade_protocol::text::Hostname;
 
 pub(crate) const CASES: &[Case] = &[
-    case!(each_namespace_can_be_shared_or_new),
+    case!(each_namespace_can_be_shared_or_new).entries(&["T55"]),
     case!(the_inode_numbers_are_reported),
-    case!(the_hostname_is_set_inside_only),
-    case!(other_ids_can_be_had_where_they_are_harmless).modes(&[Mode::Setuid, Mode::Unprivileged]),
+    case!(the_hostname_is_set_inside_only).entries(&["T55"]),
+    case!(other_ids_can_be_had_where_they_are_harmless)
+        .entries(&["T33"])
+        .modes(&[Mode::Setuid, Mode::Unprivileged]),
     case!(t75_namespaces_count_against_the_callers_quota).modes(Mode::PRIVILEGED).as_root(),
-    case!(the_limit_on_user_namespaces_holds).modes(&[Mode::Setuid, Mode::Unprivileged]),
+    case!(the_limit_on_user_namespaces_holds)
+        .entries(&["T57"])
+        .modes(&[Mode::Setuid, Mode::Unprivileged]),
 ];
 
 fn probe(fixture: &Fixture) -> Spec {

@@ -26,7 +26,7 @@ pub(crate) const CASES: &[Case] = &[
     case!(message_queues_work),
     case!(a_destination_of_another_kind_is_a_failure),
     case!(steps_are_taken_in_order),
-    case!(thousands_of_binds_are_built).within(120),
+    case!(thousands_of_binds_are_built).entries(&["T78"]).within(120),
 ];
 
 #[track_caller]

@@ -15,19 +15,19 @@ use stockade_protocol::{Header, Refusal, VERSION, limits};
 use super::dice::Dice;
 
 pub(crate) const CASES: &[Case] = &[
-    case!(mutated_requests_decode_to_one_encoding_or_to_a_fault),
-    case!(random_bytes_are_declined).within(120),
-    case!(mutated_requests_are_declined_or_built).within(180),
-    case!(mutated_headers_are_declined),
-    case!(truncated_requests_end_without_a_word),
-    case!(headers_outside_the_rules_are_refused),
-    case!(other_versions_are_told_the_range),
-    case!(a_body_of_garbage_is_refused),
-    case!(announced_terabytes_are_refused),
-    case!(trailing_bytes_in_the_body_are_refused),
+    case!(mutated_requests_decode_to_one_encoding_or_to_a_fault).entries(&["T80"]),
+    case!(random_bytes_are_declined).entries(&["T80"]).within(120),
+    case!(mutated_requests_are_declined_or_built).entries(&["T80"]).within(180),
+    case!(mutated_headers_are_declined).entries(&["T80"]),
+    case!(truncated_requests_end_without_a_word).entries(&["T80"]),
+    case!(headers_outside_the_rules_are_refused).entries(&["T80"]),
+    case!(other_versions_are_told_the_range).entries(&["T84"]),
+    case!(a_body_of_garbage_is_refused).entries(&["T80"]),
+    case!(announced_terabytes_are_refused).entries(&["T80"]),
+    case!(trailing_bytes_in_the_body_are_refused).entries(&["T80"]),
     case!(a_request_byte_by_byte_is_read),
-    case!(messages_after_the_request_are_ignored).within(90),
-    case!(a_second_request_is_not_acted_on),
+    case!(messages_after_the_request_are_ignored).entries(&["T81"]).within(90),
+    case!(a_second_request_is_not_acted_on).entries(&["T81"]),
 ];
 
 fn body() -> Vec<u8> {

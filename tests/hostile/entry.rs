@@ -13,18 +13,20 @@ use harness::spec::{Spec, open_path, open_read};
 use harness::{Case, Fixture, Mode, Outcome, case, process, watch};
 
 pub(crate) const CASES: &[Case] = &[
-    case!(closed_standard_descriptors_are_refused_or_filled),
-    case!(an_empty_argument_vector_is_like_one_name),
-    case!(arguments_are_refused),
-    case!(the_environment_changes_nothing),
-    case!(the_environment_does_not_arrive),
-    case!(the_working_directory_does_not_matter),
-    case!(the_umask_of_the_caller_does_not_matter),
-    case!(inherited_descriptors_do_not_arrive).as_root(),
-    case!(no_new_privs_comes_before_the_request),
-    case!(waiting_for_the_request_holds_no_effective_capability),
-    case!(under_no_new_privs_it_finds_itself_unprivileged).modes(Mode::PRIVILEGED),
-    case!(its_own_name_does_not_matter),
+    case!(closed_standard_descriptors_are_refused_or_filled).entries(&["T19"]),
+    case!(an_empty_argument_vector_is_like_one_name).entries(&["T16"]),
+    case!(arguments_are_refused).entries(&["T16"]),
+    case!(the_environment_changes_nothing).entries(&["T17"]),
+    case!(the_environment_does_not_arrive).entries(&["T18"]),
+    case!(the_working_directory_does_not_matter).entries(&["T21"]),
+    case!(the_umask_of_the_caller_does_not_matter).entries(&["T22"]),
+    case!(inherited_descriptors_do_not_arrive).entries(&["T20"]).as_root(),
+    case!(no_new_privs_comes_before_the_request).entries(&["T15"]),
+    case!(waiting_for_the_request_holds_no_effective_capability).entries(&["T04", "T15"]),
+    case!(under_no_new_privs_it_finds_itself_unprivileged)
+        .entries(&["T25"])
+        .modes(Mode::PRIVILEGED),
+    case!(its_own_name_does_not_matter).entries(&["T08"]),
 ];
 
 /// Status that the payload of these tests ends with.
@@ -90,7 +92,7 @@ fn arguments_are_refused(fixture: &Fixture) -> Outcome {
 }
 
 /// Variables that loaders, C libraries, Rust's runtime and its panic machinery look at (T17).
-const HOSTILE: &[&str] = &[
+pub(crate) const HOSTILE: &[&str] = &[
     "LD_PRELOAD=/tmp/evil.so",
     "LD_AUDIT=/tmp/evil.so",
     "LD_LIBRARY_PATH=/tmp",

@@ -12,9 +12,9 @@ use stockade_protocol::Event;
 use stockade_protocol::request::Content;
 
 pub(crate) const CASES: &[Case] = &[
-    case!(tiny_limits_give_a_whole_sandbox_or_none),
-    case!(a_core_limit_of_the_caller_gives_no_core),
-    case!(the_payload_gets_the_limits_of_the_caller),
+    case!(tiny_limits_give_a_whole_sandbox_or_none).entries(&["T22"]),
+    case!(a_core_limit_of_the_caller_gives_no_core).entries(&["T27"]),
+    case!(the_payload_gets_the_limits_of_the_caller).entries(&["T22"]),
 ];
 
 /// Asserts that what came is either an answer that says no, or a sandbox whose payload started. How

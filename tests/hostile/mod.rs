@@ -8,7 +8,7 @@ mod bytes;
 mod channel;
 mod descriptors;
 pub(crate) mod dice;
-mod entry;
+pub(crate) mod entry;
 mod limits;
 mod rules;
 mod signals;

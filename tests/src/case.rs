@@ -26,6 +26,8 @@ pub struct Case {
     /// Whether it is about a kernel that refuses user namespaces, and runs where that is so even
     /// without privilege.
     pub without_user_namespaces: bool,
+    /// The entries of the threat catalogue it tries besides the one it may be named after, as `T01`.
+    pub entries: &'static [&'static str],
     /// It is killed after this, and has then failed.
     pub timeout: Duration,
     /// The test.
@@ -41,6 +43,7 @@ impl Case {
             modes: Mode::ALL,
             needs_root: false,
             without_user_namespaces: false,
+            entries: &[],
             timeout: Duration::from_secs(60),
             run,
         }
@@ -65,6 +68,22 @@ impl Case {
     pub const fn even_without_user_namespaces(mut self) -> Self {
         self.without_user_namespaces = true;
         self
+    }
+
+    /// The same case, which tries these entries of the threat catalogue as well.
+    #[must_use]
+    pub const fn entries(mut self, entries: &'static [&'static str]) -> Self {
+        self.entries = entries;
+        self
+    }
+
+    /// Whether it tries this entry of the threat catalogue: by its name, which then begins with
+    /// `t01_`, or because it says so.
+    #[must_use]
+    pub fn tries(&self, entry: &str) -> bool {
+        let function = self.name.rsplit("::").next().unwrap_or(self.name);
+        let named = function.split('_').next().is_some_and(|id| id.eq_ignore_ascii_case(entry));
+        named || self.entries.contains(&entry)
     }
 
     /// The same case, with more time.

@@ -40,6 +40,7 @@ pub struct Launch {
     closed: Vec<RawFd>,
     session: Session,
     no_new_privileges: bool,
+    traced: bool,
     filter: Vec<libc::sock_filter>,
 }
 
@@ -73,6 +74,7 @@ impl Launch {
             closed: Vec::new(),
             session: Session::Group,
             no_new_privileges: false,
+            traced: false,
             filter: Vec::new(),
         }
     }
@@ -222,6 +224,14 @@ impl Launch {
         self
     }
 
+    /// Starts it stopped, as a tracee of this process ([`crate::trace`]). Set-id bits count only if the
+    /// harness is root.
+    #[must_use]
+    pub fn traced(mut self) -> Self {
+        self.traced = true;
+        self
+    }
+
     /// Starts it under a seccomp program; without no_new_privs only if the harness is root.
     #[must_use]
     pub fn filter(mut self, program: Vec<libc::sock_filter>) -> Self {
@@ -305,6 +315,10 @@ impl Launch {
 
     /// Brings the freshly forked child into the state that was asked for.
     fn prepare(&self) -> io::Result<()> {
+        if self.traced {
+            // While this is still the harness: the kernel asks who was the tracer at this moment.
+            nix::sys::ptrace::traceme()?;
+        }
         match self.session {
             Session::Group => unistd::setpgid(Pid::from_raw(0), Pid::from_raw(0))?,
             Session::Own | Session::Terminal => drop(unistd::setsid()?),

@@ -9,7 +9,8 @@
 //! A case gets a [`Fixture`]. From it, it starts `stockade exec` ([`frontend`]), or the helper
 //! directly with bytes and descriptors of its choice ([`raw`], [`spec`]), or any other program in
 //! any state a caller can put it in ([`launch`]). [`pty`] is a terminal for it, [`report`] what the
-//! probe saw inside. After each case the runner looks for what was left behind ([`watch`]).
+//! probe saw inside, [`trace`] what the helper asked the kernel for.
+//! After each case the runner looks for what was left behind ([`watch`]).
 
 pub mod account;
 pub mod binaries;
@@ -28,6 +29,8 @@ pub mod runner;
 pub mod skips;
 pub mod spec;
 pub mod sys;
+
+pub mod trace;
 pub mod watch;
 
 pub use case::{Case, Outcome};

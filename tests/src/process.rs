@@ -68,6 +68,11 @@ impl Process {
         drop(sys::pidfd_send_signal(self.pidfd.as_fd(), signal as i32));
     }
 
+    /// Notes an end that somebody else has waited for.
+    pub fn has_ended(&mut self, ending: Ending) {
+        self.ending = Some(ending);
+    }
+
     /// Waits for the end.
     pub fn wait(&mut self, patience: Duration) -> Option<Ending> {
         if self.ending.is_none() && readable(&[self.pidfd.as_fd()], patience).is_some() {

@@ -73,6 +73,8 @@ fn holds(condition: &str) -> Option<bool> {
         "no-compiler" => !Path::new("/usr/bin/cc").exists() && !Path::new("/usr/bin/gcc").exists(),
         "yama" => std::fs::read_to_string("/proc/sys/kernel/yama/ptrace_scope")
             .is_ok_and(|scope| scope.trim() != "0"),
+        "no-keyrings" => !Path::new("/proc/keys").exists(),
+        "other-processor" => cfg!(not(target_arch = "x86_64")),
         "few-descriptors" => {
             let limit = nix::sys::resource::Resource::RLIMIT_NOFILE;
             nix::sys::resource::getrlimit(limit).is_ok_and(|(_, hard)| hard < 4096)

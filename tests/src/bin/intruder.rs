@@ -40,6 +40,14 @@ fn main() {
         Some("signals") => signals(&mut results),
         Some("terminal") => terminal(&mut results),
         Some("namespaces") => namespaces(&mut results),
+        Some("upper-bits") => upper_bits(&mut results),
+        Some("other-abi") => other_abi(&mut results),
+        Some("keyring") => keyring(&mut results, argument),
+        Some("connect") => {
+            for path in arguments.iter().skip(1) {
+                note(&mut results, path, UnixStream::connect(path));
+            }
+        }
         other => panic!("no such attack: {other:?}"),
     }
     println!("{}", Value::Object(results));
@@ -262,4 +270,112 @@ fn namespaces(results: &mut Results) {
         call(libc::SYS_setns, [fd, 0, 0, 0, 0])
     });
     note(results, "setns user", join);
+}
+
+/// Arguments of which the kernel looks at the low 32 bits, with something above them (T61).
+fn upper_bits(results: &mut Results) {
+    for (name, bits) in [("one bit", 1_i64 << 32), ("the highest", i64::MIN), ("all", !0xffff_ffff)]
+    {
+        let family = c_long::from(libc::AF_ALG) | bits;
+        let kind = c_long::from(libc::SOCK_SEQPACKET);
+        note(results, &format!("socket, {name}"), call(libc::SYS_socket, [family, kind, 0, 0, 0]));
+        const QUERY: c_long = 0x0002_0000;
+        note(
+            results,
+            &format!("personality, {name}"),
+            call(libc::SYS_personality, [QUERY | bits, 0, 0, 0, 0]),
+        );
+        let flags = c_long::from(libc::CLONE_NEWUSER | libc::SIGCHLD) | bits;
+        // SAFETY: without CLONE_VM and with a null stack this is fork; the child only ends.
+        let cloned = unsafe { sys::call(libc::SYS_clone, [flags, 0, 0, 0, 0]) };
+        if cloned.as_ref().is_ok_and(|pid| *pid == 0) {
+            sys::exit(0);
+        }
+        note(results, &format!("clone, {name}"), cloned);
+    }
+}
+
+/// What became of an attempt in a child: "ok", an errno, or the signal that ended it.
+fn in_child(results: &mut Results, name: &str, attempt: impl FnOnce() -> io::Result<c_long>) {
+    use nix::sys::wait::{WaitStatus, waitpid};
+    let Some(child) = sys::fork().expect("a child") else {
+        let errno = match attempt() {
+            Ok(_) => 0,
+            Err(error) => error.raw_os_error().unwrap_or(255),
+        };
+        sys::exit(errno);
+    };
+    let text = match waitpid(Pid::from_raw(child), None) {
+        Ok(WaitStatus::Exited(_, 0)) => "ok".to_owned(),
+        Ok(WaitStatus::Exited(_, errno)) => format!("{:?}", Errno::from_raw(errno)),
+        Ok(WaitStatus::Signaled(_, signal, _)) => signal.to_string(),
+        other => format!("{other:?}"),
+    };
+    results.insert(name.to_owned(), Value::String(text));
+}
+
+/// A system call by the gate of 32-bit programs.
+#[cfg(target_arch = "x86_64")]
+fn int80(number: i32, arguments: [i32; 3]) -> io::Result<c_long> {
+    let [first, second, third] = arguments;
+    let mut result = number;
+    // SAFETY: the calls made this way take numbers, of which none is a valid address; rbx, which
+    // cannot be named as an operand, is put back.
+    unsafe {
+        std::arch::asm!(
+            "push rbx", "mov ebx, {first:e}", "int 0x80", "pop rbx",
+            first = in(reg) first, inlateout("eax") result, in("ecx") second, in("edx") third,
+            lateout("r8") _, lateout("r9") _, lateout("r10") _, lateout("r11") _,
+        );
+    }
+    if result < 0 { Err(io::Error::from_raw_os_error(-result)) } else { Ok(result.into()) }
+}
+
+/// The calls of other binary interfaces that this processor has (T62).
+#[cfg(target_arch = "x86_64")]
+fn other_abi(results: &mut Results) {
+    // unistd_32.h, and the bit of x32.
+    const X32: c_long = 0x4000_0000;
+    let user = libc::CLONE_NEWUSER;
+    for (name, number, arguments) in [
+        ("i386 getpid", 20, [0; 3]),
+        ("i386 unshare", 310, [user, 0, 0]),
+        ("i386 socket", 359, [libc::AF_ALG, libc::SOCK_SEQPACKET, 0]),
+        ("i386 socketcall", 102, [1, 0, 0]),
+        ("i386 mount", 21, [0; 3]),
+        ("i386 umount", 22, [0; 3]),
+        ("i386 keyctl", 288, [0, -3, 0]),
+        ("i386 setns", 346, [-1, 0, 0]),
+        ("i386 clone3", 435, [0; 3]),
+        ("i386 mount_setattr", 442, [0; 3]),
+    ] {
+        in_child(results, name, || int80(number, arguments));
+    }
+    for (name, number, arguments) in [
+        ("x32 getpid", libc::SYS_getpid, [0; 5]),
+        ("x32 unshare", libc::SYS_unshare, [c_long::from(user), 0, 0, 0, 0]),
+        ("x32 keyctl", libc::SYS_keyctl, [0, -3, 0, 0, 0]),
+        ("x32 socket", libc::SYS_socket, [c_long::from(libc::AF_ALG), 5, 0, 0, 0]),
+    ] {
+        in_child(results, name, || call(number | X32, arguments));
+    }
+}
+
+#[cfg(not(target_arch = "x86_64"))]
+fn other_abi(_: &mut Results) {}
+
+/// Ways to a key of the caller's session, by its number and by its name (T64).
+fn keyring(results: &mut Results, argument: &str) {
+    const DESCRIBE: c_long = 6;
+    const SEARCH: c_long = 10;
+    const READ: c_long = 11;
+    const SESSION: c_long = -3;
+    let serial: c_long = argument.parse().expect("a number");
+    let address =
+        |text: &std::ffi::CStr| c_long::try_from(text.as_ptr().addr()).expect("an address");
+    note(results, "describe", call(libc::SYS_keyctl, [DESCRIBE, serial, 0, 0, 0]));
+    note(results, "read", call(libc::SYS_keyctl, [READ, serial, 0, 0, 0]));
+    let arguments = [SEARCH, SESSION, address(c"user"), address(c"stockade-test"), 0];
+    // SAFETY: both texts end with NUL and live through the call.
+    note(results, "search", unsafe { sys::call(libc::SYS_keyctl, arguments) });
 }
