@@ -6,8 +6,19 @@ mod exec;
 mod helper;
 mod hostile;
 
+fn cases() -> Vec<harness::Case> {
+    [exec::cases(), helper::cases(), hostile::cases(), escape::cases()].concat()
+}
+
 fn main() -> std::io::Result<()> {
-    let cases: Vec<harness::Case> =
-        [exec::cases(), helper::cases(), hostile::cases(), escape::cases()].concat();
-    std::process::exit(harness::runner::main(&cases)?);
+    std::process::exit(harness::runner::main(&cases())?);
+}
+
+#[cfg(test)]
+mod tests {
+    #[test]
+    fn every_entry_of_the_catalogue_is_tried_or_explained() {
+        let gaps = harness::threats::gaps(&super::cases());
+        assert!(gaps.is_empty(), "{gaps:#?}");
+    }
 }

@@ -9,8 +9,8 @@
 //! A case gets a [`Fixture`]. From it, it starts `stockade exec` ([`frontend`]), or the helper
 //! directly with bytes and descriptors of its choice ([`raw`], [`spec`]), or any other program in
 //! any state a caller can put it in ([`launch`]). [`pty`] is a terminal for it, [`report`] what the
-//! probe saw inside, [`trace`] what the helper asked the kernel for.
-//! After each case the runner looks for what was left behind ([`watch`]).
+//! probe saw inside, [`trace`] what the helper asked the kernel for. [`threats`] is the catalogue that
+//! the cases answer. After each case the runner looks for what was left behind ([`watch`]).
 
 pub mod account;
 pub mod binaries;
@@ -30,6 +30,7 @@ pub mod skips;
 pub mod spec;
 pub mod sys;
 
+pub mod threats;
 pub mod trace;
 pub mod watch;
 

@@ -14,6 +14,7 @@ use crate::launch::Launch;
 use crate::prefix::Prefix;
 use crate::process::{Ending, slowness};
 use crate::skips::Allowed;
+use crate::threats::{self, CATALOGUE, Verdict};
 use crate::{Case, Fixture, Mode, Outcome, sys, watch};
 
 /// Exit status of a child whose case was skipped.
@@ -25,13 +26,16 @@ struct Arguments {
     list: bool,
     modes: Vec<Mode>,
     filters: Vec<String>,
+    /// Where to write the table of the threat catalogue; then only its cases run.
+    matrix: Option<PathBuf>,
     /// Name and fixture of the only case this process runs.
     one: Option<(String, String)>,
 }
 
 /// Numbers of the last line.
-#[derive(Debug, Default)]
-struct Tally {
+#[derive(Default)]
+struct Tally<'a> {
+    results: Vec<(&'a Case, Mode, Verdict)>,
     passed: u32,
     failed: Vec<(String, String)>,
     skipped: u32,
@@ -60,8 +64,16 @@ pub fn main(cases: &[Case]) -> io::Result<i32> {
     }
     let wanted = |case: &Case, mode: Mode| {
         let title = title(case, mode);
+        // `t19` finds what is named so and what says that it tries this entry.
+        let fits = |filter: &String| {
+            title.contains(filter)
+                || CATALOGUE
+                    .iter()
+                    .any(|threat| threat.id.eq_ignore_ascii_case(filter) && case.tries(threat.id))
+        };
         (arguments.modes.is_empty() || arguments.modes.contains(&mode))
-            && (arguments.filters.is_empty() || arguments.filters.iter().any(|f| title.contains(f)))
+            && (arguments.filters.is_empty() || arguments.filters.iter().any(fits))
+            && (arguments.matrix.is_none() || CATALOGUE.iter().any(|t| case.tries(t.id)))
     };
     let mut plan: Vec<(&Case, Mode)> = Vec::new();
     for mode in Mode::ALL {
@@ -75,6 +87,9 @@ pub fn main(cases: &[Case]) -> io::Result<i32> {
         return Ok(0);
     }
     let tally = run_all(&plan)?;
+    if let Some(file) = &arguments.matrix {
+        fs::write(file, threats::matrix(&tally.results))?;
+    }
     for (title, reason) in &tally.failed {
         println!("\n---- {title} ----\n{reason}");
     }
@@ -100,13 +115,18 @@ fn parse(mut words: impl Iterator<Item = String>) -> Result<Arguments, String> {
                 arguments.one =
                     Some((words.next().unwrap_or_default(), words.next().unwrap_or_default()));
             }
+            "--matrix" => arguments.matrix = Some(words.next().unwrap_or_default().into()),
             option if option.starts_with('-') => {
                 return Err(format!(
-                    "usage: suite [--list] [--mode MODE]… [FILTER]…, not {option}"
+                    "usage: suite [--list] [--mode MODE]… [--matrix FILE | FILTER…], not {option}"
                 ));
             }
             _ => arguments.filters.push(word),
         }
+    }
+    let part = !arguments.filters.is_empty() || !arguments.modes.is_empty();
+    if arguments.matrix.is_some() && part {
+        return Err("--matrix is about all entries and modes".to_owned());
     }
     Ok(arguments)
 }
@@ -134,7 +154,7 @@ fn run_one(cases: &[Case], name: &str, fixture: &Fixture) -> i32 {
     }
 }
 
-fn run_all(plan: &[(&Case, Mode)]) -> io::Result<Tally> {
+fn run_all<'a>(plan: &[(&'a Case, Mode)]) -> io::Result<Tally<'a>> {
     let root = nix::unistd::geteuid().is_root();
     let allowed = Allowed::built_in();
     let _lock = lock(root)?;
@@ -159,6 +179,12 @@ fn run_all(plan: &[(&Case, Mode)]) -> io::Result<Tally> {
             run_in_child(&ground, case, *mode, index)
         };
         let took = start.elapsed().as_millis();
+        let verdict = match &outcome {
+            Ok(Outcome::Passed) => Verdict::Passed,
+            Ok(Outcome::Skipped(reason)) => Verdict::Skipped(reason.clone()),
+            Err(_) => Verdict::Failed,
+        };
+        tally.results.push((case, *mode, verdict));
         match outcome {
             Ok(Outcome::Passed) => {
                 tally.passed += 1;
