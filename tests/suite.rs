@@ -21,4 +21,25 @@ mod tests {
         let gaps = harness::threats::gaps(&super::cases());
         assert!(gaps.is_empty(), "{gaps:#?}");
     }
+
+    #[test]
+    fn the_review_of_known_holes_names_cases_that_try_their_entries() {
+        let cases = super::cases();
+        let review = include_str!("../docs/cve-review.md");
+        let (mut seen, mut wrong) = (0, Vec::new());
+        for row in review.lines().filter(|row| row.starts_with("| ") && row.contains("| T")) {
+            let fields: Vec<&str> = row.split(" | ").collect();
+            let [_, _, entries, _, tests] = fields.as_slice() else { panic!("{row}") };
+            for name in tests.split('`').filter(|part| part.contains("::")) {
+                let full = format!("suite::{name}");
+                let case = cases.iter().find(|case| case.name == full);
+                if !case.is_some_and(|case| entries.split(", ").any(|entry| case.tries(entry))) {
+                    wrong.push(row);
+                }
+                seen += 1;
+            }
+        }
+        assert!(wrong.is_empty(), "{wrong:#?}");
+        assert!(seen > 80, "only {seen} names were found");
+    }
 }
