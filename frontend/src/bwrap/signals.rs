@@ -17,10 +17,9 @@ pub(crate) struct Inherited {
     pub(crate) ignored: u64,
 }
 
-/// What cannot be passed on: SIGKILL and SIGSTOP are never ignored, SIGCHLD would keep COMMAND from
-/// waiting for its children, and SIGPIPE is ignored by every Rust program before it begins.
-const NOT_IGNORED: [Signal; 4] =
-    [Signal::SIGKILL, Signal::SIGSTOP, Signal::SIGCHLD, Signal::SIGPIPE];
+/// What cannot be passed on: SIGKILL and SIGSTOP are never ignored, and SIGCHLD would keep COMMAND from
+/// waiting for its children.
+const NOT_IGNORED: [Signal; 3] = [Signal::SIGKILL, Signal::SIGSTOP, Signal::SIGCHLD];
 
 /// What this process was started with.
 pub(crate) fn inherited() -> Inherited {
