@@ -31,10 +31,10 @@ pub(crate) const CASES: &[Case] = &[
 /// Part of every path that the caller chooses here.
 const CHOSEN: &str = "chosen-by-the-caller";
 
-/// Places of the host that the helper may name, and the two that the static C library asks about
-/// before `main`: whether there is the one (which decides what becomes of variables that are dropped
-/// anyway), where the other leads.
-const LITERALS: &[&str] = &["/", "/proc", "/dev", "/etc/suid-debug", "/proc/self/exe"];
+/// Places that the helper may name, `/..` to see that nothing of the old root is left above the new
+/// one, and the two that the static C library asks about before `main`: whether there is the one
+/// (which decides what becomes of variables that are dropped anyway), where the other leads.
+const LITERALS: &[&str] = &["/", "/..", "/proc", "/dev", "/etc/suid-debug", "/proc/self/exe"];
 
 /// A request with everything in it, whose every path has [`CHOSEN`] in it but for the usual ones.
 fn everything(fixture: &Fixture) -> Spec {
