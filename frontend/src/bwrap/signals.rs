@@ -119,7 +119,7 @@ mod tests {
         let status = "Name:\tx\nSigBlk:\t0000000000014001\nSigIgn:\t0000000000011003\nSigCgt:\t1\n";
         let inherited = parse(status);
         assert_eq!(inherited.blocked, 0x4001);
-        assert_eq!(inherited.ignored, 0x3);
+        assert_eq!(inherited.ignored, 0x1003);
         assert_eq!(parse(""), Inherited::default());
         assert_eq!(parse("SigIgn:\tffffffffffffffff\n").ignored & ((1 << 8) | (1 << 18)), 0);
     }
