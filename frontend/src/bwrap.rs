@@ -7,6 +7,7 @@
 
 mod capability;
 mod check;
+mod descriptors;
 mod destination;
 mod explain;
 mod filter;
@@ -61,7 +62,7 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> u8 {
     let signals = signals::inherited();
     crate::entry::survive_broken_pipes();
     let environment = std::env::vars_os().collect();
-    let parsed = match parse::parse(arguments, environment, &mut parse::Inherited) {
+    let parsed = match parse::parse(arguments, environment, &mut descriptors::Inherited) {
         Ok(parsed) => parsed,
         Err(Stop::Help) => return print(&help::usage(&name)),
         Err(Stop::Version) => return print(&help::version()),

@@ -61,7 +61,7 @@ mod tests {
 
     fn checked(arguments: &[&str], uid: u32) -> Result<Option<Settings>, String> {
         struct None;
-        impl super::super::parse::Descriptors for None {
+        impl super::super::descriptors::Descriptors for None {
             fn read(&mut self, _: u32) -> Result<Vec<u8>, rustix::io::Errno> {
                 Ok(Vec::new())
             }

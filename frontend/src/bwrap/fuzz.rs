@@ -14,7 +14,8 @@ use std::os::unix::ffi::{OsStrExt as _, OsStringExt as _};
 use rustix::io::Errno;
 
 use super::check::{self, Ids};
-use super::parse::{Descriptors, Stop, parse};
+use super::descriptors::Descriptors;
+use super::parse::{Stop, parse};
 use super::{destination, hidden, option};
 
 /// `FIRST+COUNT` or `COUNT`.

@@ -18,12 +18,12 @@ use stockade_protocol::text::{
 };
 
 use super::check::Ids;
+use super::descriptors::read_all;
 use super::destination::{destination, path};
 use super::filter::no_user_namespaces;
 use super::hidden;
 use super::inherit::{duplicate, open_numbers};
 use super::message::Fault;
-use super::parse::read_all;
 use super::settings::{Action, CapabilityChange, Settings, Source, Step, Wish};
 use super::signals::Inherited;
 use crate::lookup::candidates;
