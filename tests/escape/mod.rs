@@ -5,13 +5,17 @@
 
 mod calls;
 mod ends;
+mod filesystem;
 mod inside;
+mod kept_home;
 mod mounts;
+mod namespaces;
 mod outside;
+mod proc;
+mod processes;
 mod supplies;
 mod surroundings;
 mod traced;
-mod views;
 
 use harness::Case;
 
@@ -25,7 +29,11 @@ pub(crate) fn cases() -> Vec<Case> {
         traced::CASES,
         calls::CASES,
         surroundings::CASES,
-        views::CASES,
+        namespaces::CASES,
+        proc::CASES,
+        filesystem::CASES,
+        kept_home::CASES,
+        processes::CASES,
     ]
     .concat()
 }
