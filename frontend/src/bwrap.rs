@@ -2,8 +2,9 @@
 //! bubblewrap's command line: a drop-in for programs that call `bwrap`.
 //!
 //! Arguments as typed ([`parse`]) become settings, the combination is checked ([`check`]), the plan
-//! turns them into a sandbox ([`plan`]), and that is launched ([`launch`]). No clap and no libseccomp
-//! here: the options are sensitive to order, filters arrive compiled, and starting fast counts.
+//! turns them into a sandbox ([`plan`]), and that is launched ([`mod@launch`]). No clap and no
+//! libseccomp here: the options are sensitive to order, filters arrive compiled, and starting fast
+//! counts.
 
 mod capability;
 mod check;
