@@ -3,16 +3,24 @@
 //! `main` (a guard for the stack, for which it reads the memory map, a stack for signals) costs a
 //! fiftieth of a launch. What counts of it is done here.
 
+use std::env::{self, ArgsOs};
 use std::os::fd::{AsRawFd as _, IntoRawFd as _};
 
 use nix::sys::signal::{SigSet, Signal};
 use rustix::fs::{CWD, Mode, OFlags};
 
+/// Runs the program's command line and gives the status to exit with: 1 if not even standard streams
+/// can be had.
+pub fn start(run: fn(ArgsOs) -> u8) -> i32 {
+    if open_standard_streams().is_err() {
+        return 1;
+    }
+    // std has them from the C library, without its own `main`.
+    i32::from(run(env::args_os()))
+}
+
 /// Opens what the caller has closed, so that nothing opened later is taken for a standard stream.
-///
-/// # Errors
-/// If `/dev/null` cannot be opened.
-pub fn open_standard_streams() -> rustix::io::Result<()> {
+fn open_standard_streams() -> rustix::io::Result<()> {
     let streams = [rustix::stdio::stdin(), rustix::stdio::stdout(), rustix::stdio::stderr()];
     if streams.iter().all(|stream| rustix::io::fcntl_getfd(stream).is_ok()) {
         return Ok(());
@@ -28,7 +36,7 @@ pub fn open_standard_streams() -> rustix::io::Result<()> {
 }
 
 /// From here on a reader that has gone is an error of `write(2)` and not the end of this process.
-pub fn survive_broken_pipes() {
+pub(crate) fn survive_broken_pipes() {
     // Blocked, which for a signal of a thread's own doing is as good as ignored. Failing is unlikely,
     // and what then ends this process is what ends programs that do nothing about it.
     SigSet::from(Signal::SIGPIPE).thread_block().ok();

@@ -8,9 +8,5 @@ use std::ffi::{c_char, c_int};
 // SAFETY: nothing else in this program is called `main`, and this has the type of that of C.
 #[unsafe(no_mangle)]
 extern "C" fn main(_count: c_int, _words: *const *const c_char) -> c_int {
-    if stockade::entry::open_standard_streams().is_err() {
-        return 1;
-    }
-    // The library takes them from the C library itself.
-    c_int::from(stockade::cli::run(std::env::args_os()))
+    stockade::entry::start(stockade::cli::run)
 }
