@@ -22,6 +22,18 @@ const TEXT: usize = 512;
 /// `AT_FDCWD` as the kernel sees it.
 const HERE: i32 = -100;
 
+/// The calls that send something out through a descriptor.
+const WRITES: [c_long; 8] = [
+    libc::SYS_write,
+    libc::SYS_writev,
+    libc::SYS_pwrite64,
+    libc::SYS_pwritev,
+    libc::SYS_pwritev2,
+    libc::SYS_sendto,
+    libc::SYS_sendmsg,
+    libc::SYS_sendmmsg,
+];
+
 /// A system call at its entry.
 #[derive(Clone, Debug)]
 pub struct Call {
@@ -99,17 +111,7 @@ impl Call {
     /// Whether it sends something out through a descriptor.
     #[must_use]
     pub fn writes(&self) -> bool {
-        [
-            libc::SYS_write,
-            libc::SYS_writev,
-            libc::SYS_pwrite64,
-            libc::SYS_pwritev,
-            libc::SYS_pwritev2,
-            libc::SYS_sendto,
-            libc::SYS_sendmsg,
-            libc::SYS_sendmmsg,
-        ]
-        .contains(&self.number)
+        WRITES.contains(&self.number)
     }
 }
 
@@ -170,27 +172,20 @@ fn shape(number: c_long) -> Option<Shape> {
 
 /// Calls without a text that are noted as well.
 fn is_plain(number: c_long) -> bool {
-    [
-        libc::SYS_write,
-        libc::SYS_writev,
-        libc::SYS_pwrite64,
-        libc::SYS_pwritev,
-        libc::SYS_pwritev2,
-        libc::SYS_sendto,
-        libc::SYS_sendmsg,
-        libc::SYS_sendmmsg,
-        libc::SYS_recvmsg,
-        libc::SYS_recvfrom,
-        libc::SYS_read,
-        libc::SYS_kill,
-        libc::SYS_tkill,
-        libc::SYS_tgkill,
-        libc::SYS_pidfd_send_signal,
-        libc::SYS_setns,
-        libc::SYS_unshare,
-        libc::SYS_fsmount,
-    ]
-    .contains(&number)
+    WRITES.contains(&number)
+        || [
+            libc::SYS_recvmsg,
+            libc::SYS_recvfrom,
+            libc::SYS_read,
+            libc::SYS_kill,
+            libc::SYS_tkill,
+            libc::SYS_tgkill,
+            libc::SYS_pidfd_send_signal,
+            libc::SYS_setns,
+            libc::SYS_unshare,
+            libc::SYS_fsmount,
+        ]
+        .contains(&number)
 }
 
 /// `struct ptrace_syscall_info` of `linux/ptrace.h` as far as entries need it.
