@@ -2,7 +2,6 @@
 //! Killed at any moment, nothing is left (I13, T24, T35).
 
 use std::collections::BTreeSet;
-use std::os::fd::AsFd;
 use std::time::{Duration, Instant};
 
 use harness::frontend::{exec, stockade};
@@ -42,7 +41,7 @@ fn files(fixture: &Fixture) -> BTreeSet<String> {
 fn signal(seen: &Seen, signal: i32) {
     // It may have gone by itself.
     if let Ok(process) = sys::pidfd_open(seen.pid) {
-        drop(sys::pidfd_send_signal(process.as_fd(), signal));
+        drop(sys::pidfd_send_signal(&process, signal));
     }
 }
 

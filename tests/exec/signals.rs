@@ -147,8 +147,7 @@ fn a_stopped_payload_that_is_killed_is_no_longer_waited_for(fixture: &Fixture) -
     let payload = stopped.expect("the payload has stopped itself");
     std::thread::sleep(Duration::from_millis(50));
     let process = harness::sys::pidfd_open(payload.pid).expect("it is there");
-    harness::sys::pidfd_send_signal(std::os::fd::AsFd::as_fd(&process), libc::SIGKILL)
-        .expect("it may be killed");
+    harness::sys::pidfd_send_signal(&process, libc::SIGKILL).expect("it may be killed");
     running.finish_within(watch::gone_after()).assert_code(137);
     Outcome::Passed
 }
@@ -163,8 +162,7 @@ fn stop_and_kill_in_quick_succession_are_heard_both(fixture: &Fixture) -> Outcom
         let process =
             harness::sys::pidfd_open(payload.expect("the payload").pid).expect("it lives");
         let send = |signal| {
-            harness::sys::pidfd_send_signal(std::os::fd::AsFd::as_fd(&process), signal)
-                .expect("it may be sent signals");
+            harness::sys::pidfd_send_signal(&process, signal).expect("it may be sent signals");
         };
         send(libc::SIGSTOP);
         std::thread::sleep(Duration::from_micros(microseconds));

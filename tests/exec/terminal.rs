@@ -136,8 +136,7 @@ fn the_foreground_comes_back_after_violent_ends(fixture: &Fixture) -> Outcome {
         let pid = if victim == "payload" { named("sh") } else { named("stockade-helper") };
         let pid = pid.expect("the processes of the sandbox");
         let process = harness::sys::pidfd_open(pid).expect("it lives");
-        harness::sys::pidfd_send_signal(std::os::fd::AsFd::as_fd(&process), libc::SIGKILL)
-            .expect("it may be killed");
+        harness::sys::pidfd_send_signal(&process, libc::SIGKILL).expect("it may be killed");
         terminal.expect("was ");
         terminal.send("hello\n");
         terminal.expect("got hello");

@@ -353,8 +353,7 @@ fn stops_are_reported(fixture: &Fixture) -> Outcome {
         raw::Received::Event(Event::Stopped { signal }, None) => assert_eq!(signal, 19),
         other => panic!("{other:?}"),
     }
-    harness::sys::pidfd_send_signal(std::os::fd::AsFd::as_fd(&pidfd), libc::SIGCONT)
-        .expect("the pidfd is the payload's");
+    harness::sys::pidfd_send_signal(&pidfd, libc::SIGCONT).expect("the pidfd is the payload's");
     raw.conclude().assert_exit(6);
     Outcome::Passed
 }
@@ -417,8 +416,7 @@ fn a_killed_init_is_reported_with_its_signal(fixture: &Fixture) -> Outcome {
     raw.send(&Spec::shell("sleep 100"));
     let (init, _, _) = raw.started();
     let init = harness::sys::pidfd_open(init.try_into().expect("an id")).expect("it lives");
-    harness::sys::pidfd_send_signal(std::os::fd::AsFd::as_fd(&init), libc::SIGKILL)
-        .expect("it may be killed");
+    harness::sys::pidfd_send_signal(&init, libc::SIGKILL).expect("it may be killed");
     let verdict = raw.conclude();
     // Which was the payload's too: everything in the pid namespace is killed with init.
     assert_eq!(verdict.exit(), Some(Exit::Signal(9)), "{verdict:?}");

@@ -65,7 +65,7 @@ impl Process {
     /// Sends a signal.
     pub fn signal(&self, signal: Signal) {
         // A process that is gone is as good as one that got the signal.
-        drop(sys::pidfd_send_signal(self.pidfd.as_fd(), signal as i32));
+        drop(sys::pidfd_send_signal(&self.pidfd, signal as i32));
     }
 
     /// Notes an end that somebody else has waited for.

@@ -104,9 +104,9 @@ pub fn pidfd_getfd(process: BorrowedFd<'_>, number: RawFd) -> io::Result<OwnedFd
 ///
 /// # Errors
 /// Its errno.
-pub fn pidfd_send_signal(process: BorrowedFd<'_>, signal: c_int) -> io::Result<()> {
+pub fn pidfd_send_signal(process: &impl AsFd, signal: c_int) -> io::Result<()> {
     let (none, flags) = (std::ptr::null::<libc::siginfo_t>(), 0);
-    let fd = process.as_raw_fd();
+    let fd = process.as_fd().as_raw_fd();
     // SAFETY: a null siginfo is allowed, the rest are numbers.
     checked(unsafe { libc::syscall(libc::SYS_pidfd_send_signal, fd, signal, none, flags) })
         .map(drop)

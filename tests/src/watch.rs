@@ -100,8 +100,7 @@ pub fn wait_until_gone(list: impl Fn() -> Vec<Seen>) -> Vec<Seen> {
 pub fn kill_all(left: &[Seen]) {
     for seen in left {
         if let Ok(process) = sys::pidfd_open(seen.pid) {
-            use std::os::fd::AsFd;
-            drop(sys::pidfd_send_signal(process.as_fd(), libc::SIGKILL));
+            drop(sys::pidfd_send_signal(&process, libc::SIGKILL));
         }
     }
 }
