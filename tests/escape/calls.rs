@@ -14,7 +14,6 @@ use harness::{Case, Fixture, Outcome, case, sys};
 use serde_json::Value;
 use stockade_protocol::codec::{self, DecodeFault};
 use stockade_protocol::event::Call;
-use stockade_protocol::request::Access;
 use stockade_protocol::text::{Filter, TextFault};
 use stockade_protocol::{Refusal, VERSION, limits};
 
@@ -183,8 +182,7 @@ fn t64_keys_of_the_callers_session_are_out_of_reach(fixture: &Fixture) -> Outcom
     let serial = unsafe { sys::call(libc::SYS_add_key, key) }.expect("a key of one's own");
 
     let inside = |fresh: bool| {
-        let mut spec = Spec::system("/intruder").args(["keyring", &serial.to_string()]);
-        spec.bind(fixture.program("intruder"), "/intruder", Access::ReadOnly);
+        let mut spec = Spec::tool(fixture, "intruder").args(["keyring", &serial.to_string()]);
         spec.request.payload.new_keyring = fresh;
         let verdict = RawHelper::build(fixture, &spec);
         verdict.assert_exit(0);

@@ -11,7 +11,6 @@ use harness::report::Report;
 use harness::spec::Spec;
 use harness::{Case, Fixture, Outcome, case};
 use serde_json::Value;
-use stockade_protocol::request::Access;
 
 pub(crate) const CASES: &[Case] = &[
     case!(t21_the_root_is_the_end_of_every_way_up),
@@ -53,8 +52,6 @@ fn t21_the_root_is_the_end_of_every_way_up(fixture: &Fixture) -> Outcome {
 }
 
 fn t26_inherited_capabilities_do_not_arrive(fixture: &Fixture) -> Outcome {
-    let mut spec = Spec::system("/probe");
-    spec.bind(fixture.program("probe"), "/probe", Access::ReadOnly);
     // As a container manager may leave them: inheritable and ambient.
     let launch = Launch::new("/usr/bin/setpriv")
         .arg(format!("--reuid={}", fixture.user.uid))
@@ -62,7 +59,7 @@ fn t26_inherited_capabilities_do_not_arrive(fixture: &Fixture) -> Outcome {
         .args(["--init-groups", "--inh-caps=+net_raw,+chown", "--ambient-caps=+net_raw,+chown"])
         .arg(&fixture.helper);
     let mut raw = RawHelper::start(launch);
-    raw.send(&spec);
+    raw.send(&Spec::tool(fixture, "probe"));
     let verdict = raw.conclude();
     verdict.assert_exit(0);
     let report = Report::of(&verdict.output);

@@ -209,8 +209,7 @@ fn t47_flags_of_the_source_stay(fixture: &Fixture) -> Outcome {
         assert!(mounted.has(flag), "{flag}: {mounted:?}");
     }
     for access in [Access::ReadOnly, Access::ReadWrite, Access::Device] {
-        let mut spec = Spec::system("/probe");
-        spec.bind(fixture.program("probe"), "/probe", Access::ReadOnly);
+        let mut spec = Spec::tool(fixture, "probe");
         spec.bind(&source, "/source", access);
         let verdict = RawHelper::build(fixture, &spec);
         verdict.assert_exit(0);

@@ -8,7 +8,7 @@ use harness::report::Report;
 use harness::spec::Spec;
 use harness::{Case, Fixture, Mode, Outcome, case};
 use stockade_protocol::Event;
-use stockade_protocol::request::{Access, UserNamespace};
+use stockade_protocol::request::UserNamespace;
 
 pub(crate) const CASES: &[Case] = &[
     case!(root_is_announced_as_root).as_root(),
@@ -24,12 +24,6 @@ fn as_root(fixture: &Fixture, spec: &Spec) -> raw::Verdict {
     raw.conclude()
 }
 
-fn probe(fixture: &Fixture) -> Spec {
-    let mut spec = Spec::system("/probe");
-    spec.bind(fixture.program("probe"), "/probe", Access::ReadOnly);
-    spec
-}
-
 fn root_is_announced_as_root(fixture: &Fixture) -> Outcome {
     let verdict = as_root(fixture, &Spec::shell("exit 7"));
     verdict.assert_exit(7);
@@ -39,7 +33,7 @@ fn root_is_announced_as_root(fixture: &Fixture) -> Outcome {
 }
 
 fn root_runs_commands_without_capabilities_unless_asked(fixture: &Fixture) -> Outcome {
-    let verdict = as_root(fixture, &probe(fixture));
+    let verdict = as_root(fixture, &Spec::tool(fixture, "probe"));
     verdict.assert_exit(0);
     let report = Report::of(&verdict.output);
     assert!(report.status("Uid").starts_with("0\t0\t"));
@@ -60,7 +54,7 @@ fn root_runs_commands_without_capabilities_unless_asked(fixture: &Fixture) -> Ou
 
 fn root_may_keep_capabilities(fixture: &Fixture) -> Outcome {
     const CHOWN: u64 = 1;
-    let mut spec = probe(fixture);
+    let mut spec = Spec::tool(fixture, "probe");
     spec.request.payload.capabilities = CHOWN;
     let verdict = as_root(fixture, &spec);
     verdict.assert_exit(0);

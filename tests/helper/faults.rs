@@ -91,8 +91,7 @@ const CALLS: &[(&str, c_long)] = &[
 /// A request that needs most of them, and a payload that tells what became of it.
 fn spec(fixture: &Fixture) -> Spec {
     let source = fixture.directory("source");
-    let mut spec = Spec::system("/probe");
-    spec.bind(fixture.program("probe"), "/probe", Access::ReadOnly);
+    let mut spec = Spec::tool(fixture, "probe");
     spec.bind(&source, "/source", Access::ReadWrite);
     spec.bind("/etc", "/etc", Access::ReadOnly);
     spec.file("/file", Content::Bytes(b"content".to_vec()));

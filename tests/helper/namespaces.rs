@@ -25,12 +25,6 @@ pub(crate) const CASES: &[Case] = &[
         .modes(&[Mode::Setuid, Mode::Unprivileged]),
 ];
 
-fn probe(fixture: &Fixture) -> Spec {
-    let mut spec = Spec::system("/probe");
-    spec.bind(fixture.program("probe"), "/probe", Access::ReadOnly);
-    spec
-}
-
 fn demand<'a>(spec: &'a mut Spec, kind: &str) -> &'a mut Demand {
     let namespaces = &mut spec.request.namespaces;
     match kind {
@@ -48,7 +42,7 @@ fn each_namespace_can_be_shared_or_new(fixture: &Fixture) -> Outcome {
         for (asked, shared) in
             [(Demand::Share, true), (Demand::Optional, false), (Demand::Required, false)]
         {
-            let mut spec = probe(fixture);
+            let mut spec = Spec::tool(fixture, "probe");
             *demand(&mut spec, kind) = asked;
             let verdict = RawHelper::build(fixture, &spec);
             verdict.assert_exit(0);
@@ -60,7 +54,7 @@ fn each_namespace_can_be_shared_or_new(fixture: &Fixture) -> Outcome {
 }
 
 fn the_inode_numbers_are_reported(fixture: &Fixture) -> Outcome {
-    let verdict = RawHelper::build(fixture, &probe(fixture));
+    let verdict = RawHelper::build(fixture, &Spec::tool(fixture, "probe"));
     verdict.assert_exit(0);
     let inside = Report::of(&verdict.output).table("namespaces");
     let started = verdict.events.iter().find_map(|event| match event {

@@ -150,14 +150,8 @@ fn descriptors_arrive_under_any_permutation(fixture: &Fixture) -> Outcome {
     Outcome::Passed
 }
 
-fn probe(fixture: &Fixture) -> Spec {
-    let mut spec = Spec::system("/probe");
-    spec.bind(fixture.program("probe"), "/probe", Access::ReadOnly);
-    spec
-}
-
 fn the_payload_can_be_pid_1(fixture: &Fixture) -> Outcome {
-    let mut spec = probe(fixture);
+    let mut spec = Spec::tool(fixture, "probe");
     spec.request.supervision.init = Init::Payload;
     let verdict = RawHelper::build(fixture, &spec);
     verdict.assert_exit(0);
@@ -178,7 +172,7 @@ fn groups_and_sessions_are_as_asked_for(fixture: &Fixture) -> Outcome {
     for (group, pgrp, sid) in
         [(Group::Inherit, 0, 0), (Group::Own { terminal: None }, 2, 0), (Group::Session, 2, 2)]
     {
-        let mut spec = probe(fixture);
+        let mut spec = Spec::tool(fixture, "probe");
         spec.request.payload.group = group;
         let verdict = RawHelper::build(fixture, &spec);
         verdict.assert_exit(0);
@@ -186,7 +180,7 @@ fn groups_and_sessions_are_as_asked_for(fixture: &Fixture) -> Outcome {
         assert_eq!((report.number("pgrp"), report.number("sid")), (pgrp, sid), "{group:?}");
     }
     // A terminal that is none.
-    let mut spec = probe(fixture);
+    let mut spec = Spec::tool(fixture, "probe");
     spec.request.payload.group = Group::Own { terminal: Some(0) };
     let verdict = RawHelper::build(fixture, &spec);
     verdict.assert_orderly();
@@ -400,7 +394,7 @@ fn a_filter_that_makes_no_sense_is_a_failure(fixture: &Fixture) -> Outcome {
 
 fn capabilities_can_be_had_where_they_are_ones_own(fixture: &Fixture) -> Outcome {
     const NET_ADMIN: u64 = 1 << 12;
-    let mut spec = probe(fixture);
+    let mut spec = Spec::tool(fixture, "probe");
     spec.request.payload.capabilities = NET_ADMIN;
     let verdict = RawHelper::build(fixture, &spec);
     verdict.assert_exit(0);

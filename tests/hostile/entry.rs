@@ -216,10 +216,7 @@ fn inherited_descriptors_do_not_arrive(fixture: &Fixture) -> Outcome {
         launch = launch.descriptor(number, fd);
     }
     let mut raw = RawHelper::start(launch);
-    let mut spec = Spec::system("/probe");
-    spec.bind(fixture.program("probe"), "/probe", stockade_protocol::request::Access::ReadOnly);
-    spec.request.payload.arguments.truncate(1);
-    raw.send(&spec);
+    raw.send(&Spec::tool(fixture, "probe"));
     let verdict = raw.conclude();
     verdict.assert_exit(0);
     let report = Report::of(&verdict.output);

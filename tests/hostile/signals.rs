@@ -9,7 +9,6 @@ use harness::report::Report;
 use harness::spec::Spec;
 use harness::{Case, Fixture, Outcome, case};
 use nix::sys::signal::Signal;
-use stockade_protocol::request::Access;
 
 pub(crate) const CASES: &[Case] = &[
     case!(ignored_signals_change_nothing).entries(&["T23"]),
@@ -54,16 +53,11 @@ fn running_timers_are_stopped(fixture: &Fixture) -> Outcome {
 }
 
 fn the_payload_starts_with_default_signals(fixture: &Fixture) -> Outcome {
-    let probe = || {
-        let mut spec = Spec::system("/probe");
-        spec.bind(fixture.program("probe"), "/probe", Access::ReadOnly);
-        spec
-    };
     let ignoring = signals().fold(raw::helper(fixture), |launch, one| launch.ignore(one));
     let blocking = signals().fold(raw::helper(fixture), |launch, one| launch.block(one));
     for launch in [raw::helper(fixture), ignoring, blocking] {
         let mut raw = RawHelper::start(launch);
-        raw.send(&probe());
+        raw.send(&Spec::tool(fixture, "probe"));
         let verdict = raw.conclude();
         verdict.assert_exit(0);
         let report = Report::of(&verdict.output);

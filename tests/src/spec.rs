@@ -12,6 +12,8 @@ use stockade_protocol::request::{
 };
 use stockade_protocol::text::{Argument, Program, SandboxPath, SymlinkTarget, Variable};
 
+use crate::Fixture;
+
 /// A request and its descriptors.
 #[derive(Debug)]
 pub struct Spec {
@@ -95,6 +97,15 @@ impl Spec {
     #[must_use]
     pub fn shell(script: &str) -> Self {
         Self::system("/bin/sh").args(["-c", script])
+    }
+
+    /// [`Spec::system`] that runs one of the tests' own programs.
+    #[must_use]
+    pub fn tool(fixture: &Fixture, name: &str) -> Self {
+        let path = format!("/{name}");
+        let mut spec = Self::system(&path);
+        spec.bind(fixture.program(name), &path, Access::ReadOnly);
+        spec
     }
 
     /// Adds arguments of the program.
