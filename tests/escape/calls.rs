@@ -1,14 +1,14 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! Filters, other spellings of system calls, and what they could reach (T58 to T64).
 
-use std::collections::BTreeMap;
 use std::ffi::c_long;
 use std::fs;
 
 use harness::filter::{lying_about, without_calls};
-use harness::frontend::intruder;
+use harness::frontend::attempts;
 use harness::process::eventually;
 use harness::raw::{self, RawHelper, framed};
+use harness::report::Report;
 use harness::spec::Spec;
 use harness::{Case, Fixture, Outcome, case, sys};
 use serde_json::Value;
@@ -117,23 +117,8 @@ fn t59_more_instructions_than_the_kernel_takes_are_a_failure(fixture: &Fixture) 
     Outcome::Passed
 }
 
-/// What the intruder says of each attempt.
-#[track_caller]
-fn attempts(fixture: &Fixture, options: &[&str], attack: &str) -> BTreeMap<String, String> {
-    let output = intruder(fixture, options, &[attack]).run();
-    output.assert_code(0);
-    results(&output.stdout)
-}
-
-#[track_caller]
-fn results(bytes: &[u8]) -> BTreeMap<String, String> {
-    let value: Value = serde_json::from_slice(bytes).expect("a report");
-    let table = value.as_object().expect("a table");
-    table.iter().map(|(k, v)| (k.clone(), v.as_str().unwrap_or("").to_owned())).collect()
-}
-
 fn t61_upper_halves_of_arguments_change_nothing(fixture: &Fixture) -> Outcome {
-    let attempts = attempts(fixture, &[], "upper-bits");
+    let attempts = attempts(fixture, &[], &["upper-bits"]);
     assert_eq!(attempts.len(), 9, "{attempts:?}");
     for (attempt, result) in attempts {
         // The filter's own answers, which are not those of the kernel.
@@ -144,7 +129,7 @@ fn t61_upper_halves_of_arguments_change_nothing(fixture: &Fixture) -> Outcome {
 }
 
 fn t62_other_binary_interfaces_lead_nowhere(fixture: &Fixture) -> Outcome {
-    let plain = attempts(fixture, &[], "other-abi");
+    let plain = attempts(fixture, &[], &["other-abi"]);
     if plain.is_empty() {
         return Outcome::Skipped("this processor has one binary interface here".to_owned());
     }
@@ -154,7 +139,7 @@ fn t62_other_binary_interfaces_lead_nowhere(fixture: &Fixture) -> Outcome {
         assert!(killed || attempt.starts_with("x32") && result == "ENOSYS", "{attempt}: {result}");
     }
     // Where 32-bit programs may run, they meet the same refusals.
-    let multiarch = attempts(fixture, &["--allow=multiarch"], "other-abi");
+    let multiarch = attempts(fixture, &["--allow=multiarch"], &["other-abi"]);
     for (attempt, result) in multiarch.iter().filter(|(_, result)| *result != "SIGSEGV") {
         let expected: &[&str] = match attempt.as_str() {
             "i386 getpid" => &["ok"],
@@ -186,7 +171,7 @@ fn t64_keys_of_the_callers_session_are_out_of_reach(fixture: &Fixture) -> Outcom
         spec.request.payload.new_keyring = fresh;
         let verdict = RawHelper::build(fixture, &spec);
         verdict.assert_exit(0);
-        results(&verdict.output.stdout)
+        Report::of(&verdict.output).attempts()
     };
     // Without a keyring of its own the payload finds it: the attack works.
     assert_eq!(inside(false)["search"], "ok");
@@ -194,9 +179,7 @@ fn t64_keys_of_the_callers_session_are_out_of_reach(fixture: &Fixture) -> Outcom
         assert_ne!(result, "ok", "{attempt}");
     }
     // `exec` asks for one, and its filter refuses the calls besides.
-    let output = intruder(fixture, &[], &["keyring", &serial.to_string()]).run();
-    output.assert_code(0);
-    for (attempt, result) in results(&output.stdout) {
+    for (attempt, result) in attempts(fixture, &[], &["keyring", &serial.to_string()]) {
         assert_eq!(result, "EPERM", "{attempt}");
     }
     let printed = harness::frontend::exec(fixture).args(["--print-spec", "--", "true"]).run();

@@ -1,9 +1,7 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! A hostile payload against init, the terminal, its caller's group, and the kernel.
 
-use std::collections::BTreeMap;
-
-use harness::frontend::{exec, intruder, probe, shell, stockade, tools};
+use harness::frontend::{attempts, exec, intruder, probe, shell, stockade, tools};
 use harness::launch::Launch;
 use harness::pty::Terminal;
 use harness::raw::RawHelper;
@@ -23,14 +21,6 @@ pub(crate) const CASES: &[Case] = &[
     case!(t65_signals_to_groups_stay_inside),
     case!(t45_nothing_written_inside_is_seen_in_the_system),
 ];
-
-fn attempts(fixture: &Fixture, options: &[&str], attack: &str) -> BTreeMap<String, Value> {
-    let output = intruder(fixture, options, &[attack]).run();
-    output.assert_code(0);
-    let value: Value = serde_json::from_slice(&output.stdout)
-        .unwrap_or_else(|error| panic!("{error}: {}", output.text()));
-    value.as_object().expect("a table").clone().into_iter().collect()
-}
 
 fn t21_the_root_is_the_end_of_every_way_up(fixture: &Fixture) -> Outcome {
     let inside = "stat -L -c %i / /.. /../.. /proc/self/root /proc/self/root/.. | sort -u | wc -l;
@@ -73,7 +63,7 @@ fn t26_inherited_capabilities_do_not_arrive(fixture: &Fixture) -> Outcome {
 
 fn t34_init_is_closed_to_the_payload(fixture: &Fixture) -> Outcome {
     // Debugging is allowed here: it is not the filter that has to hold.
-    let results = attempts(fixture, &["--allow=devel"], "init");
+    let results = attempts(fixture, &["--allow=devel"], &["init"]);
     assert!(results.len() > 15, "{results:?}");
     for (attempt, result) in results {
         assert_ne!(result, "ok", "{attempt}");
@@ -97,7 +87,8 @@ fn t34_init_is_no_stronger_than_the_payload(fixture: &Fixture) -> Outcome {
 }
 
 fn t36_the_payload_cannot_forge_its_status(fixture: &Fixture) -> Outcome {
-    let results = attempts(fixture, &["--allow=devel"], "descriptors");
+    let Report(results) =
+        Report::of(&intruder(fixture, &["--allow=devel"], &["descriptors"]).run());
     assert_eq!(results["own"], Value::Array(Vec::new()), "it has a descriptor that can be written");
     assert_eq!(results["foreign"], Value::Array(Vec::new()));
     let attack = fixture.program("intruder");
@@ -109,7 +100,7 @@ fn t36_the_payload_cannot_forge_its_status(fixture: &Fixture) -> Outcome {
 
 fn t57_no_user_namespace_can_be_made(fixture: &Fixture) -> Outcome {
     for options in [&[][..], &["--allow=devel"], &["--share=network", "--share=ipc"]] {
-        for (attempt, result) in attempts(fixture, options, "namespaces") {
+        for (attempt, result) in attempts(fixture, options, &["namespaces"]) {
             assert_ne!(result, "ok", "{attempt} with {options:?}");
         }
     }

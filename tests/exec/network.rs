@@ -5,7 +5,7 @@ use std::net::TcpListener;
 use std::os::linux::net::SocketAddrExt;
 use std::os::unix::net::{SocketAddr, UnixListener};
 
-use harness::frontend::{STOCKADE_FAILED, exec, intruder};
+use harness::frontend::{STOCKADE_FAILED, attempts, exec};
 use harness::skips::landlock_abi;
 use harness::{Case, Fixture, Outcome, case};
 
@@ -22,9 +22,7 @@ pub(crate) const CASES: &[Case] = &[
 /// Connects to the listener from inside and tells whether that worked.
 fn reaches(fixture: &Fixture, options: &[&str], listener: &TcpListener) -> bool {
     let port = listener.local_addr().expect("its address").port().to_string();
-    let output = intruder(fixture, options, &["tcp-connect", &port]).run();
-    output.assert_code(0);
-    output.text().contains("\"tcp-connect\":\"ok\"")
+    attempts(fixture, options, &["tcp-connect", &port])["tcp-connect"] == "ok"
 }
 
 fn listener() -> TcpListener {
@@ -71,9 +69,9 @@ fn only_allowed_ports_can_be_listened_on(fixture: &Fixture) -> Outcome {
     let (allowed, other) = (free(), free());
     let option = format!("--allow-tcp-bind={allowed}");
     for (port, expected) in [(&allowed, true), (&other, false)] {
-        let output = intruder(fixture, &["--share=network", &option], &["tcp-bind", port]).run();
-        output.assert_code(0);
-        assert_eq!(output.text().contains("\"tcp-bind\":\"ok\""), expected, "{}", output.text());
+        let options = ["--share=network", &*option];
+        let result = &attempts(fixture, &options, &["tcp-bind", port])["tcp-bind"];
+        assert_eq!(result == "ok", expected, "{result}");
     }
     Outcome::Passed
 }
@@ -94,9 +92,7 @@ fn abstract_sockets_of_the_host_are_out_of_reach(fixture: &Fixture) -> Outcome {
     let address = SocketAddr::from_abstract_name(&name).expect("a name");
     let listener = UnixListener::bind_addr(&address).expect("a socket");
     let reached = |options: &[&str]| {
-        let output = intruder(fixture, options, &["abstract-connect", &name]).run();
-        output.assert_code(0);
-        output.text().contains("\"abstract-connect\":\"ok\"")
+        attempts(fixture, options, &["abstract-connect", &name])["abstract-connect"] == "ok"
     };
     assert!(!reached(&[]), "through a network namespace of its own");
     if landlock_abi() < 6 {

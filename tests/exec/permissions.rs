@@ -1,12 +1,10 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! `--socket`, `--share=ipc`, `--allow`, and the system calls that are refused without them.
 
-use std::collections::BTreeMap;
 use std::os::unix::net::UnixListener;
 
-use harness::frontend::{intruder, probe, shell, shell_launch};
+use harness::frontend::{attempts, probe, shell, shell_launch};
 use harness::{Case, Fixture, Outcome, case};
-use serde_json::Value;
 
 pub(crate) const CASES: &[Case] = &[
     case!(wayland_is_shared_on_request),
@@ -106,19 +104,9 @@ fn ipc_is_shared_on_request(fixture: &Fixture) -> Outcome {
     Outcome::Passed
 }
 
-/// What the intruder says of each attempt.
-fn attempts(fixture: &Fixture, options: &[&str], attack: &str) -> BTreeMap<String, String> {
-    let output = intruder(fixture, options, &[attack]).run();
-    output.assert_code(0);
-    let value: Value = serde_json::from_slice(&output.stdout)
-        .unwrap_or_else(|error| panic!("{error}: {}", output.text()));
-    let table = value.as_object().expect("a table");
-    table.iter().map(|(k, v)| (k.clone(), v.as_str().unwrap_or("").to_owned())).collect()
-}
-
 fn refused_system_calls_are_refused(fixture: &Fixture) -> Outcome {
     // R170 to R176, with the errno that programs expect.
-    let results = attempts(fixture, &[], "calls");
+    let results = attempts(fixture, &[], &["calls"]);
     for (call, errno) in [
         ("syslog", "EPERM"),
         ("uselib", "EPERM"),
@@ -167,14 +155,14 @@ fn refused_system_calls_are_refused(fixture: &Fixture) -> Outcome {
 }
 
 fn allow_devel_allows_debugging(fixture: &Fixture) -> Outcome {
-    let results = attempts(fixture, &["--allow=devel"], "calls");
+    let results = attempts(fixture, &["--allow=devel"], &["calls"]);
     assert_eq!(results["personality"], "ok");
     assert_ne!(results["ptrace"], "EPERM", "an errno of ptrace itself: no such process");
-    let results = attempts(fixture, &["--allow=bluetooth", "--allow=canbus"], "calls");
+    let results = attempts(fixture, &["--allow=bluetooth", "--allow=canbus"], &["calls"]);
     // Allowed by the filter; whether the kernel has the family is another matter.
     let results = [&results["socket-bluetooth"], &results["socket-can"]];
     assert!(results.iter().all(|errno| *errno == "ok" || *errno == "EAFNOSUPPORT"));
-    let taken_back = attempts(fixture, &["--allow=devel", "--disallow=devel"], "calls");
+    let taken_back = attempts(fixture, &["--allow=devel", "--disallow=devel"], &["calls"]);
     assert_eq!(taken_back["ptrace"], "EPERM");
     Outcome::Passed
 }

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! Starts `stockade exec` as a user would.
 
+use std::collections::BTreeMap;
 use std::ffi::OsStr;
 
 use crate::process::Output;
@@ -69,7 +70,18 @@ pub fn probe_launch(fixture: &Fixture, options: &[&str]) -> Launch {
     exec(fixture).args(options).arg("--").arg(fixture.program("probe"))
 }
 
-/// Runs the intruder inside with one of its attacks; it says what it achieved.
+/// Runs the intruder inside with one of its attacks, and gives what came of each attempt.
+#[track_caller]
+#[must_use]
+pub fn attempts<S: AsRef<OsStr>>(
+    fixture: &Fixture,
+    options: &[&str],
+    attack: &[S],
+) -> BTreeMap<String, String> {
+    Report::of(&intruder(fixture, options, attack).run()).attempts()
+}
+
+/// [`attempts`] before it is started.
 #[must_use]
 pub fn intruder<S: AsRef<OsStr>>(fixture: &Fixture, options: &[&str], attack: &[S]) -> Launch {
     exec(fixture).args(options).arg("--").arg(fixture.program("intruder")).args(attack)

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! What the probe saw.
+//! What the probe saw, and what the intruder got.
 
 use std::collections::BTreeMap;
 
@@ -67,7 +67,7 @@ impl Mount {
     }
 }
 
-/// The probe's report.
+/// The report of the probe or the intruder.
 #[derive(Clone, Debug)]
 pub struct Report(pub Value);
 
@@ -144,8 +144,14 @@ impl Report {
     #[track_caller]
     #[must_use]
     pub fn table(&self, key: &str) -> BTreeMap<String, String> {
-        let table = self.0[key].as_object().expect("a table");
-        table.iter().map(|(k, v)| (k.clone(), v.as_str().unwrap_or("").to_owned())).collect()
+        texts(&self.0[key])
+    }
+
+    /// The intruder's attempts: "ok", or the errno of each.
+    #[track_caller]
+    #[must_use]
+    pub fn attempts(&self) -> BTreeMap<String, String> {
+        texts(&self.0)
     }
 
     /// Its mount table.
@@ -154,4 +160,10 @@ impl Report {
     pub fn mounts(&self) -> Vec<Mount> {
         Mount::table(self.text("mountinfo"))
     }
+}
+
+#[track_caller]
+fn texts(table: &Value) -> BTreeMap<String, String> {
+    let table = table.as_object().expect("a table");
+    table.iter().map(|(k, v)| (k.clone(), v.as_str().unwrap_or("").to_owned())).collect()
 }
