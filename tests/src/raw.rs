@@ -307,21 +307,25 @@ pub fn send_descriptors(
 /// # Errors
 /// The errno of `recvmsg(2)`.
 pub fn receive_descriptors(socket: &UnixStream) -> io::Result<Vec<OwnedFd>> {
+    receive_message(socket, &mut [0]).map(|(_, fds)| fds)
+}
+
+/// Receives one message: the number of bytes, and the descriptors.
+fn receive_message(socket: &UnixStream, bytes: &mut [u8]) -> io::Result<(usize, Vec<OwnedFd>)> {
     let mut space = nix::cmsg_space!([i32; 16]);
-    let mut byte = [0];
-    let mut parts = [IoSliceMut::new(&mut byte)];
+    let mut parts = [IoSliceMut::new(bytes)];
     let flags = MsgFlags::MSG_CMSG_CLOEXEC;
     let message = recvmsg::<()>(socket.as_raw_fd(), &mut parts, Some(&mut space), flags)?;
-    let mut received = Vec::new();
+    let mut fds = Vec::new();
     for control in message.cmsgs()? {
         if let ControlMessageOwned::ScmRights(numbers) = control {
             for number in numbers {
                 // SAFETY: the kernel has just made this descriptor for this process.
-                received.push(unsafe { OwnedFd::from_raw_fd(number) });
+                fds.push(unsafe { OwnedFd::from_raw_fd(number) });
             }
         }
     }
-    Ok(received)
+    Ok((message.bytes, fds))
 }
 
 /// Reads one frame; nothing at the end. A descriptor that comes with it is left in `pidfd`.
@@ -378,22 +382,13 @@ fn receive_part(
     bytes: &mut [u8],
     descriptor: &mut Option<OwnedFd>,
 ) -> io::Result<usize> {
-    let mut space = nix::cmsg_space!([i32; 4]);
-    let mut parts = [IoSliceMut::new(bytes)];
-    let flags = MsgFlags::MSG_CMSG_CLOEXEC;
-    let message = recvmsg::<()>(socket.as_raw_fd(), &mut parts, Some(&mut space), flags)?;
-    for control in message.cmsgs()? {
-        if let ControlMessageOwned::ScmRights(numbers) = control {
-            for number in numbers {
-                // SAFETY: the kernel has just made this descriptor for this process.
-                let fd = unsafe { OwnedFd::from_raw_fd(number) };
-                if descriptor.replace(fd).is_some() {
-                    return Err(io::Error::other("more than one descriptor with an event"));
-                }
-            }
+    let (count, fds) = receive_message(socket, bytes)?;
+    for fd in fds {
+        if descriptor.replace(fd).is_some() {
+            return Err(io::Error::other("more than one descriptor with an event"));
         }
     }
-    Ok(message.bytes)
+    Ok(count)
 }
 
 /// Whether anything can be read from `pipe` without waiting.
