@@ -236,18 +236,24 @@ fn gates_hold_the_payload_back(fixture: &Fixture) -> Outcome {
     Outcome::Passed
 }
 
+/// A payload that is there and waits for a byte from `gate`.
+#[track_caller]
+fn behind_gate(fixture: &Fixture, gate: OwnedFd) -> RawHelper {
+    let mut spec = Spec::shell("echo ran");
+    let source = spec.add(gate);
+    spec.request.supervision.gates.push(Gate { source, end_opens: false });
+    let mut raw = RawHelper::start(raw::helper(fixture));
+    raw.send(&spec);
+    raw.started();
+    raw
+}
+
 fn a_gate_that_will_not_open_is_a_failure(fixture: &Fixture) -> Outcome {
     let (first, opens_first) = nix::unistd::pipe().expect("a pipe");
     let nobody: OwnedFd = fs::File::open("/").expect("the root directory").into();
     // The end of one that wants a byte; one that cannot be read.
     for (gate, opener) in [(first, Some(opens_first)), (nobody, None)] {
-        let mut spec = Spec::shell("echo ran");
-        let source = spec.add(gate);
-        spec.request.supervision.gates.push(Gate { source, end_opens: false });
-        let mut raw = RawHelper::start(raw::helper(fixture));
-        raw.send(&spec);
-        spec.descriptors.clear();
-        raw.started();
+        let raw = behind_gate(fixture, gate);
         drop(opener);
         let verdict = raw.conclude();
         let failure = verdict.failure().expect("a failure");
@@ -256,13 +262,7 @@ fn a_gate_that_will_not_open_is_a_failure(fixture: &Fixture) -> Outcome {
     }
     // One that others made non-blocking keeps it waiting all the same.
     let (gate, opener) = nix::unistd::pipe2(nix::fcntl::OFlag::O_NONBLOCK).expect("a pipe");
-    let mut spec = Spec::shell("echo ran");
-    let source = spec.add(gate);
-    spec.request.supervision.gates.push(Gate { source, end_opens: false });
-    let mut raw = RawHelper::start(raw::helper(fixture));
-    raw.send(&spec);
-    spec.descriptors.clear();
-    raw.started();
+    let mut raw = behind_gate(fixture, gate);
     assert!(raw.try_next(Duration::from_millis(300)).is_err(), "the gate is closed");
     nix::unistd::write(&opener, b"x").expect("somebody waits");
     let verdict = raw.conclude();
