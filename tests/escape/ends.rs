@@ -4,7 +4,7 @@
 use std::collections::BTreeSet;
 use std::time::{Duration, Instant};
 
-use harness::frontend::{exec, stockade};
+use harness::frontend::{exec, outer_shell};
 use harness::process::{Ending, eventually, patience, slowness};
 use harness::watch::{self, Seen};
 use harness::{Case, Fixture, Outcome, case, sys};
@@ -97,11 +97,7 @@ fn t35_killed_frontends_take_their_sandbox_along(fixture: &Fixture) -> Outcome {
         // The caller of the frontend is killed; with this option everything below it goes.
         let script =
             "$STOCKADE exec --die-with-parent -- sh -c 'trap \"\" HUP TERM; sleep 30' & wait";
-        let running = stockade(fixture)
-            .program("/bin/sh")
-            .argv(["sh", "-c", script])
-            .env("STOCKADE", fixture.program("stockade"))
-            .start();
+        let running = outer_shell(fixture, script).start();
         // Who has lost the parent before its own first instruction cannot know.
         let begun =
             || processes(fixture).iter().any(|seen| seen.name == "stockade-helper").then_some(());

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! A hostile payload against init, the terminal, its caller's group, and the kernel.
 
-use harness::frontend::{attempts, exec, intruder, probe, shell, stockade, tools};
+use harness::frontend::{attempts, exec, intruder, outer_shell, probe, shell, tools};
 use harness::launch::Launch;
 use harness::pty::Terminal;
 use harness::raw::RawHelper;
@@ -114,12 +114,8 @@ fn t60_nothing_can_be_typed_for_the_user(fixture: &Fixture) -> Outcome {
             "$STOCKADE exec $TOOLS {options} -- {} terminal; echo over; read line; echo got $line",
             fixture.program("intruder").display()
         );
-        let launch = stockade(fixture)
-            .program("/bin/sh")
-            .argv(["sh", "-c", &script])
-            .env("STOCKADE", fixture.program("stockade"))
-            .env("TOOLS", tools(fixture).unwrap_or_default());
-        let running = terminal.start(launch);
+        let launch = outer_shell(fixture, &script);
+        let running = terminal.start(launch.env("TOOLS", tools(fixture).unwrap_or_default()));
         let said = terminal.expect("over");
         assert!(!said.contains("\"ok\""), "{said}");
         terminal.send("real\n");
@@ -136,12 +132,8 @@ fn t65_signals_to_groups_stay_inside(fixture: &Fixture) -> Outcome {
             "trap 'echo hit' TERM; $STOCKADE exec $TOOLS {options} -- {} signals; echo survived $?",
             fixture.program("intruder").display()
         );
-        let output = stockade(fixture)
-            .program("/bin/sh")
-            .argv(["sh", "-c", &script])
-            .env("STOCKADE", fixture.program("stockade"))
-            .env("TOOLS", tools(fixture).unwrap_or_default())
-            .run();
+        let launch = outer_shell(fixture, &script);
+        let output = launch.env("TOOLS", tools(fixture).unwrap_or_default()).run();
         let text = output.text();
         assert!(text.ends_with("survived 0\n"), "{text}{}", output.errors());
         assert!(!text.contains("hit"), "{text}");

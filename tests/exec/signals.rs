@@ -3,7 +3,7 @@
 
 use std::time::Duration;
 
-use harness::frontend::{shell_launch, stockade};
+use harness::frontend::{outer_shell, shell_launch};
 use harness::launch::Launch;
 use harness::process::{Ending, Process};
 use harness::{Case, Fixture, Outcome, case, watch};
@@ -75,13 +75,8 @@ fn the_end_of_the_frontend_is_the_end_of_the_sandbox(fixture: &Fixture) -> Outco
 
 /// A shell that starts `stockade exec` and waits for it.
 fn shell_around(fixture: &Fixture, options: &str) -> Launch {
-    let program = fixture.program("stockade");
-    let script = format!(
-        "{} exec {options} -- sh -c 'echo ready; sleep 1; echo still here' & wait",
-        program.display()
-    );
-    let template = stockade(fixture);
-    template.argv(["sh", "-c", &script]).program("/bin/sh")
+    let inside = "echo ready; sleep 1; echo still here";
+    outer_shell(fixture, &format!("$STOCKADE exec {options} -- sh -c '{inside}' & wait"))
 }
 
 fn die_with_parent_ends_the_sandbox_with_the_caller(fixture: &Fixture) -> Outcome {

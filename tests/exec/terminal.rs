@@ -3,7 +3,7 @@
 
 use std::time::Duration;
 
-use harness::frontend::{exec, shell_launch, stockade};
+use harness::frontend::{exec, outer_shell, shell_launch, stockade};
 use harness::process::{Ending, eventually};
 use harness::pty::Terminal;
 use harness::{Case, Fixture, Outcome, case};
@@ -100,8 +100,7 @@ fn the_size_of_the_window_is_seen_and_followed(fixture: &Fixture) -> Outcome {
 
 /// A shell without job control on the terminal: it shares its group with what it runs.
 fn shell_on(fixture: &Fixture, terminal: &Terminal, script: &str) -> harness::process::Running {
-    let launch = stockade(fixture).program("/bin/sh").argv(["sh", "-c", script]);
-    terminal.start(launch.env("STOCKADE", fixture.program("stockade")))
+    terminal.start(outer_shell(fixture, script))
 }
 
 fn the_foreground_comes_back(fixture: &Fixture) -> Outcome {

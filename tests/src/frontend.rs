@@ -57,6 +57,15 @@ pub fn shell_launch(fixture: &Fixture, options: &[&str], script: &str) -> Launch
     exec(fixture).args(options).args(["--", "sh", "-c", script])
 }
 
+/// A shell of the user's, outside, with `stockade` in its variable `STOCKADE`.
+#[must_use]
+pub fn outer_shell(fixture: &Fixture, script: &str) -> Launch {
+    stockade(fixture)
+        .program("/bin/sh")
+        .argv(["sh", "-c", script])
+        .env("STOCKADE", fixture.program("stockade"))
+}
+
 /// Runs the probe inside, with these options.
 #[track_caller]
 #[must_use]
