@@ -11,7 +11,9 @@ use std::collections::HashSet;
 use std::io;
 use std::os::unix::ffi::OsStrExt;
 
-use stockade_protocol::request::{Access, Content, Demand, Operation, Request, SourceKind};
+use stockade_protocol::request::{
+    Access, Content, Demand, Destination, Operation, Request, SourceKind,
+};
 use stockade_protocol::text::SandboxPath;
 
 use crate::recording::Recording;
@@ -43,9 +45,9 @@ impl Words {
         self.word(number.to_string());
     }
 
-    /// Directories on the way to `path` that no earlier operation has made.
-    fn parents(&mut self, path: &SandboxPath, parents: u32, known: &mut HashSet<Vec<u8>>) {
-        let mut components: Vec<&[u8]> = path.components().collect();
+    /// Directories on the way to `place` that no earlier operation has made.
+    fn parents(&mut self, place: &Destination, known: &mut HashSet<Vec<u8>>) {
+        let mut components: Vec<&[u8]> = place.path.components().collect();
         components.pop();
         let mut parent = Vec::new();
         for component in components {
@@ -53,11 +55,19 @@ impl Words {
             parent.extend_from_slice(component);
             if known.insert(parent.clone()) {
                 self.word("d");
-                self.number(parents);
+                self.number(place.parents);
                 self.word(&parent);
             }
         }
-        known.insert(path.as_bytes().to_vec());
+        known.insert(place.path.as_bytes().to_vec());
+    }
+
+    fn file(&mut self, path: &SandboxPath, mode: u32, bytes: &[u8]) {
+        self.word("f");
+        self.number(mode);
+        self.number(bytes.len());
+        self.word(path.as_bytes());
+        self.0.extend_from_slice(bytes);
     }
 }
 
@@ -121,64 +131,55 @@ fn operations(request: &Request, words: &mut Words) -> io::Result<()> {
     for operation in &request.operations {
         match operation {
             Operation::Bind(bind) => {
-                let place = &bind.destination;
-                words.parents(&place.path, place.parents, &mut known);
+                words.parents(&bind.destination, &mut known);
                 words.word("b");
                 words.word(if bind.kind == SourceKind::Directory { "d" } else { "f" });
-                words.word(place.path.as_bytes());
+                words.word(bind.destination.path.as_bytes());
             }
             Operation::Tmpfs { destination, mode, size } => {
-                words.parents(&destination.path, destination.parents, &mut known);
+                words.parents(destination, &mut known);
                 words.word("t");
                 words.number(mode);
                 words.word(size.map(|size| size.to_string()).unwrap_or_default());
                 words.word(destination.path.as_bytes());
             }
             Operation::Proc { destination, protect } => {
-                words.parents(&destination.path, destination.parents, &mut known);
+                words.parents(destination, &mut known);
                 words.word("p");
                 words.number(u8::from(*protect));
                 words.word(destination.path.as_bytes());
             }
             Operation::Devices { destination, console: _ } => {
-                words.parents(&destination.path, destination.parents, &mut known);
+                words.parents(destination, &mut known);
                 words.word("D");
                 words.word(destination.path.as_bytes());
             }
             // The least that shows a user namespace there is to leave it out.
             Operation::UserNamespace { .. } => {}
             Operation::Mqueue { destination } => {
-                words.parents(&destination.path, destination.parents, &mut known);
+                words.parents(destination, &mut known);
                 words.word("m");
                 words.word(destination.path.as_bytes());
             }
             Operation::Directory { destination, mode } => {
-                words.parents(&destination.path, destination.parents, &mut known);
+                words.parents(destination, &mut known);
                 words.word("d");
                 words.number(mode);
                 words.word(destination.path.as_bytes());
             }
             Operation::File { destination, mode, content: Content::Bytes(bytes) } => {
-                words.parents(&destination.path, destination.parents, &mut known);
-                words.word("f");
-                words.number(mode);
-                words.number(bytes.len());
-                words.word(destination.path.as_bytes());
-                words.0.extend_from_slice(bytes);
+                words.parents(destination, &mut known);
+                words.file(&destination.path, *mode, bytes);
             }
             // What a descriptor held is not recorded. Data is made where it is to be seen: a mount is
             // not necessary for that.
             Operation::File { destination, mode, content: Content::Descriptor(_) }
             | Operation::Data { destination, mode, .. } => {
-                words.parents(&destination.path, destination.parents, &mut known);
-                words.word("f");
-                words.number(mode);
-                words.number(STAND_IN.len());
-                words.word(destination.path.as_bytes());
-                words.0.extend_from_slice(STAND_IN);
+                words.parents(destination, &mut known);
+                words.file(&destination.path, *mode, STAND_IN);
             }
             Operation::Symlink { destination, target } => {
-                words.parents(&destination.path, destination.parents, &mut known);
+                words.parents(destination, &mut known);
                 words.word("s");
                 words.word(target.as_bytes());
                 words.word(destination.path.as_bytes());
