@@ -48,9 +48,7 @@ fn t26_inherited_capabilities_do_not_arrive(fixture: &Fixture) -> Outcome {
         .arg(format!("--regid={}", fixture.user.gid))
         .args(["--init-groups", "--inh-caps=+net_raw,+chown", "--ambient-caps=+net_raw,+chown"])
         .arg(&fixture.helper);
-    let mut raw = RawHelper::start(launch);
-    raw.send(&Spec::tool(fixture, "probe"));
-    let verdict = raw.conclude();
+    let verdict = RawHelper::run(launch, &Spec::tool(fixture, "probe"));
     verdict.assert_exit(0);
     let report = Report::of(&verdict.output);
     for set in ["CapInh", "CapPrm", "CapEff", "CapAmb"] {

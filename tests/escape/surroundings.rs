@@ -88,9 +88,7 @@ fn t13_what_root_runs_cannot_change_the_kernel(fixture: &Fixture) -> Outcome {
     output.assert_code(7);
     assert_eq!(output.text(), "0\n", "{}", output.errors());
     // The same without the frontend's filter.
-    let mut raw = RawHelper::start(raw::helper(fixture).as_runner());
-    raw.send(&Spec::shell(script));
-    let verdict = raw.conclude();
+    let verdict = RawHelper::run(raw::helper(fixture).as_runner(), &Spec::shell(script));
     verdict.assert_exit(7);
     assert_eq!(verdict.output.text(), "0\n");
     Outcome::Passed

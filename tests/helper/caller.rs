@@ -19,9 +19,7 @@ pub(crate) const CASES: &[Case] = &[
 ];
 
 fn as_root(fixture: &Fixture, spec: &Spec) -> raw::Verdict {
-    let mut raw = RawHelper::start(Launch::new(&fixture.helper));
-    raw.send(spec);
-    raw.conclude()
+    RawHelper::run(Launch::new(&fixture.helper), spec)
 }
 
 fn root_is_announced_as_root(fixture: &Fixture) -> Outcome {
@@ -81,9 +79,7 @@ fn two_users_do_not_meet(fixture: &Fixture) -> Outcome {
     };
     let spec = Spec::shell("id -u; id -g; id -G");
     for account in [&fixture.user, other] {
-        let mut raw = RawHelper::start(Launch::new(&fixture.helper).account(account));
-        raw.send(&spec);
-        let verdict = raw.conclude();
+        let verdict = RawHelper::run(Launch::new(&fixture.helper).account(account), &spec);
         verdict.assert_exit(0);
         let text = verdict.output.text();
         let lines: Vec<&str> = text.lines().collect();

@@ -327,9 +327,7 @@ fn thousands_of_binds_are_built(fixture: &Fixture) -> Outcome {
         spec.bind("/etc/passwd", &format!("/m/{number}"), Access::ReadOnly);
     }
     let launch = harness::raw::helper(fixture).limit(wide, hard, hard);
-    let mut raw = RawHelper::start(launch);
-    raw.send(&spec);
-    let verdict = raw.conclude();
+    let verdict = RawHelper::run(launch, &spec);
     verdict.assert_exit(0);
     assert_eq!(verdict.output.text(), format!("{MANY}\n"));
     Outcome::Passed

@@ -109,9 +109,7 @@ fn the_environment_is_exactly_the_one_asked_for(fixture: &Fixture) -> Outcome {
     let entries = ["A=1", "B=", "C=x=y", "LD_LIBRARY_PATH=/x", "A=2"];
     spec.request.payload.environment =
         entries.map(|entry| Variable::new(entry).expect("a variable")).into();
-    let mut raw = RawHelper::start(raw::helper(fixture).env("SECRET", "x").env("A", "0"));
-    raw.send(&spec);
-    let verdict = raw.conclude();
+    let verdict = RawHelper::run(raw::helper(fixture).env("SECRET", "x").env("A", "0"), &spec);
     verdict.assert_exit(0);
     assert_eq!(verdict.output.text(), entries.join("\n") + "\n");
     Outcome::Passed

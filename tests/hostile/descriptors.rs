@@ -125,9 +125,7 @@ fn descriptors_that_do_not_fit_the_limit_are_a_failure(fixture: &Fixture) -> Out
     let spec = spec_with(200);
     for limit in [8, 32, 128, 204] {
         let launch = raw::helper(fixture).limit(Resource::RLIMIT_NOFILE, limit, limit);
-        let mut raw = RawHelper::start(launch);
-        raw.send(&spec);
-        let verdict = raw.conclude();
+        let verdict = RawHelper::run(launch, &spec);
         verdict.assert_declined();
         let known = verdict.failure().is_some() || verdict.refusal().is_some();
         assert!(known, "NOFILE {limit}: {verdict:?}");

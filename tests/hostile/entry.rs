@@ -64,9 +64,7 @@ fn closed_standard_descriptors_are_refused_or_filled(fixture: &Fixture) -> Outco
 
 fn an_empty_argument_vector_is_like_one_name(fixture: &Fixture) -> Outcome {
     let none: [&str; 0] = [];
-    let mut raw = RawHelper::start(raw::helper(fixture).argv(none));
-    raw.send(&marked());
-    raw.conclude().assert_exit(MARK);
+    RawHelper::run(raw::helper(fixture).argv(none), &marked()).assert_exit(MARK);
     Outcome::Passed
 }
 
@@ -81,9 +79,7 @@ fn arguments_are_refused(fixture: &Fixture) -> Outcome {
         vec![OsStr::new("a"); 5000],
     ];
     for arguments in vectors {
-        let mut raw = RawHelper::start(raw::helper(fixture).args(&arguments));
-        raw.send(&marked());
-        let verdict = raw.conclude();
+        let verdict = RawHelper::run(raw::helper(fixture).args(&arguments), &marked());
         verdict.assert_declined();
         assert_eq!(verdict.events, [], "an argument was accepted");
         assert_ne!(verdict.output.ending, process::Ending::Exited(0));
@@ -169,9 +165,7 @@ fn the_working_directory_does_not_matter(fixture: &Fixture) -> Outcome {
     let gone = fixture.directory("gone");
     let locked = fixture.directory("locked");
     for directory in ["/proc/self/fd", "/dev/shm"] {
-        let mut raw = RawHelper::start(raw::helper(fixture).directory(directory));
-        raw.send(&marked());
-        raw.conclude().assert_exit(MARK);
+        RawHelper::run(raw::helper(fixture).directory(directory), &marked()).assert_exit(MARK);
     }
     // Entered while it can be, and made impossible to enter before the helper looks (T21).
     let start = |directory| RawHelper::start(raw::helper(fixture).directory(directory));
@@ -195,9 +189,7 @@ fn the_umask_of_the_caller_does_not_matter(fixture: &Fixture) -> Outcome {
         spec.directory("/a/b");
         let empty = stockade_protocol::request::Content::Bytes(Vec::new());
         spec.file("/a/file", empty);
-        let mut raw = RawHelper::start(raw::helper(fixture).umask(umask));
-        raw.send(&spec);
-        let verdict = raw.conclude();
+        let verdict = RawHelper::run(raw::helper(fixture).umask(umask), &spec);
         verdict.assert_exit(0);
         assert_eq!(verdict.output.text(), "755\n755\n644\n755\n755\n0022\n", "umask {umask:o}");
     }
@@ -215,9 +207,7 @@ fn inherited_descriptors_do_not_arrive(fixture: &Fixture) -> Outcome {
         };
         launch = launch.descriptor(number, fd);
     }
-    let mut raw = RawHelper::start(launch);
-    raw.send(&Spec::tool(fixture, "probe"));
-    let verdict = raw.conclude();
+    let verdict = RawHelper::run(launch, &Spec::tool(fixture, "probe"));
     verdict.assert_exit(0);
     let report = Report::of(&verdict.output);
     let numbers: Vec<String> = report.table("fds").into_keys().collect();
@@ -299,9 +289,7 @@ fn waiting_for_the_request_holds_no_effective_capability(fixture: &Fixture) -> O
 
 fn under_no_new_privs_it_finds_itself_unprivileged(fixture: &Fixture) -> Outcome {
     use stockade_protocol::Event;
-    let mut raw = RawHelper::start(raw::helper(fixture).no_new_privileges());
-    raw.send(&marked());
-    let verdict = raw.conclude();
+    let verdict = RawHelper::run(raw::helper(fixture).no_new_privileges(), &marked());
     // T25: either complete in the mode the kernel left it, or not at all.
     let unprivileged = Event::Ready { mode: Mode::Unprivileged.announced() };
     let ready = verdict.events.iter().find(|event| matches!(event, Event::Ready { .. }));
@@ -316,16 +304,12 @@ fn under_no_new_privs_it_finds_itself_unprivileged(fixture: &Fixture) -> Outcome
 
 fn its_own_name_does_not_matter(fixture: &Fixture) -> Outcome {
     for name in ["/bin/sh", "", "-sh", "../../bin/sh", "stockade-helper\n"] {
-        let mut raw = RawHelper::start(raw::helper(fixture).argv([name]));
-        raw.send(&marked());
-        raw.conclude().assert_exit(MARK);
+        RawHelper::run(raw::helper(fixture).argv([name]), &marked()).assert_exit(MARK);
     }
     // T08: reached through a link, it finds nothing and needs nothing beside itself.
     let link = fixture.scratch.join("link");
     std::os::unix::fs::symlink(&fixture.helper, &link).expect("a link can be made");
     let launch = harness::launch::Launch::new(&link).account(&fixture.user);
-    let mut raw = RawHelper::start(launch);
-    raw.send(&marked());
-    raw.conclude().assert_exit(MARK);
+    RawHelper::run(launch, &marked()).assert_exit(MARK);
     Outcome::Passed
 }

@@ -23,17 +23,13 @@ fn signals() -> impl Iterator<Item = Signal> {
 
 fn ignored_signals_change_nothing(fixture: &Fixture) -> Outcome {
     let launch = signals().fold(raw::helper(fixture), |launch, one| launch.ignore(one));
-    let mut raw = RawHelper::start(launch);
-    raw.send(&Spec::shell("sleep 0.05; exit 7"));
-    raw.conclude().assert_exit(7);
+    RawHelper::run(launch, &Spec::shell("sleep 0.05; exit 7")).assert_exit(7);
     Outcome::Passed
 }
 
 fn blocked_signals_change_nothing(fixture: &Fixture) -> Outcome {
     let launch = signals().fold(raw::helper(fixture), |launch, one| launch.block(one));
-    let mut raw = RawHelper::start(launch);
-    raw.send(&Spec::shell("sleep 0.05; exit 7"));
-    raw.conclude().assert_exit(7);
+    RawHelper::run(launch, &Spec::shell("sleep 0.05; exit 7")).assert_exit(7);
     Outcome::Passed
 }
 
@@ -56,9 +52,7 @@ fn the_payload_starts_with_default_signals(fixture: &Fixture) -> Outcome {
     let ignoring = signals().fold(raw::helper(fixture), |launch, one| launch.ignore(one));
     let blocking = signals().fold(raw::helper(fixture), |launch, one| launch.block(one));
     for launch in [raw::helper(fixture), ignoring, blocking] {
-        let mut raw = RawHelper::start(launch);
-        raw.send(&Spec::tool(fixture, "probe"));
-        let verdict = raw.conclude();
+        let verdict = RawHelper::run(launch, &Spec::tool(fixture, "probe"));
         verdict.assert_exit(0);
         let report = Report::of(&verdict.output);
         // I14: nothing blocked, ignored or pending.

@@ -89,7 +89,14 @@ impl RawHelper {
     #[track_caller]
     #[must_use]
     pub fn build(fixture: &Fixture, spec: &Spec) -> Verdict {
-        let mut raw = Self::start(helper(fixture));
+        Self::run(helper(fixture), spec)
+    }
+
+    /// The same for a helper that is started in another way.
+    #[track_caller]
+    #[must_use]
+    pub fn run(launch: Launch, spec: &Spec) -> Verdict {
+        let mut raw = Self::start(launch);
         raw.send(spec);
         raw.conclude()
     }
