@@ -4,7 +4,7 @@
 use std::os::fd::{AsFd, BorrowedFd};
 
 use rustix::fs::{FileType, OFlags};
-use rustix::io::Errno;
+use rustix::io::{Errno, retry_on_intr};
 use stockade_protocol::event::{Call, Failure, Hint, Object, Stage};
 use stockade_protocol::limits;
 use stockade_protocol::request::{Content, Destination};
@@ -103,11 +103,9 @@ pub(crate) fn fill(
 fn write_all(file: BorrowedFd<'_>, bytes: &[u8]) -> Result<(), Errno> {
     let mut rest = bytes;
     while !rest.is_empty() {
-        match rustix::io::write(file, rest) {
-            Ok(0) => return Err(Errno::NOSPC),
-            Ok(count) => rest = rest.get(count..).unwrap_or_default(),
-            Err(Errno::INTR) => {}
-            Err(errno) => return Err(errno),
+        match retry_on_intr(|| rustix::io::write(file, rest))? {
+            0 => return Err(Errno::NOSPC),
+            count => rest = rest.get(count..).unwrap_or_default(),
         }
     }
     Ok(())
@@ -119,12 +117,14 @@ fn copy(source: BorrowedFd<'_>, file: BorrowedFd<'_>, object: Object) -> Result<
     let mut buffer = [0; 16 * 1024];
     let mut left = limits::CONTENT_BYTES;
     loop {
-        let count = match rustix::io::read(source, &mut buffer) {
-            Ok(0) => return Ok(()),
-            Ok(count) => count,
-            Err(Errno::INTR) => continue,
-            Err(errno) => return Err(failed(Stage::Build, Call::Read, object)(errno)),
-        };
+        let count = retry_on_intr(|| rustix::io::read(source, &mut buffer)).map_err(failed(
+            Stage::Build,
+            Call::Read,
+            object,
+        ))?;
+        if count == 0 {
+            return Ok(());
+        }
         let size = u64::try_from(count).unwrap_or(u64::MAX);
         left = left.checked_sub(size).ok_or_else(|| {
             because(Stage::Build, Call::Read, object, Hint::ContentTooLarge)(Errno::FBIG)

@@ -7,7 +7,7 @@ use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
 use rustix::cmsg_space;
 use rustix::event::{PollFd, PollFlags, Timespec};
-use rustix::io::Errno;
+use rustix::io::{Errno, retry_on_intr};
 use rustix::net::{RecvAncillaryBuffer, RecvAncillaryMessage, RecvFlags};
 use rustix::process::{Pid, PidfdFlags, Signal, WaitOptions};
 use stockade_protocol::event::{Call, Exit, Namespace, NamespaceId, Object, Stage};
@@ -125,15 +125,11 @@ impl Ready {
         let mut buffer = vec![0; limits::EVENT_BYTES];
         let mut space = [MaybeUninit::uninit(); cmsg_space!(ScmRights(1), ScmCredentials(1))];
         let mut control = RecvAncillaryBuffer::new(&mut space);
-        let message = loop {
+        let message = retry_on_intr(|| {
             let mut buffers = [IoSliceMut::new(&mut buffer)];
             let flags = RecvFlags::CMSG_CLOEXEC;
-            match rustix::net::recvmsg(&self.channel, &mut buffers, &mut control, flags) {
-                Ok(message) => break message,
-                Err(Errno::INTR) => {}
-                Err(errno) => return Err(errno),
-            }
-        };
+            rustix::net::recvmsg(&self.channel, &mut buffers, &mut control, flags)
+        })?;
         if message.bytes == 0 {
             return Ok(None);
         }

@@ -9,7 +9,7 @@ use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
 use rustix::event::{PollFd, PollFlags};
 use rustix::fs::Mode as Bits;
-use rustix::io::Errno;
+use rustix::io::{Errno, retry_on_intr};
 use rustix::process::{DumpableBehavior, Pid, PidfdFlags, Signal};
 use stockade_protocol::event::{Call, Failure, Mode, NamespaceId, Object, Stage};
 use stockade_protocol::request::{Group, Payload};
@@ -147,10 +147,9 @@ fn arrange(
 /// the process has the rights of the payload (I9).
 fn wait_at(gate: &OwnedFd, end_opens: bool) -> Result<(), Errno> {
     loop {
-        match rustix::io::read(gate, &mut [0_u8; 1]) {
+        match retry_on_intr(|| rustix::io::read(gate, &mut [0_u8; 1])) {
             Ok(0) if !end_opens => return Err(Errno::PIPE),
             Ok(_) => return Ok(()),
-            Err(Errno::INTR) => {}
             Err(Errno::AGAIN) => {
                 // Whether it waits is up to whoever has the same open file.
                 let mut fds = [PollFd::new(gate, PollFlags::IN)];

@@ -4,7 +4,7 @@
 
 use std::os::fd::{AsFd, OwnedFd};
 
-use rustix::io::Errno;
+use rustix::io::{Errno, retry_on_intr};
 use rustix::process::Signal;
 use rustix::thread::{Gid, Uid};
 use stockade_protocol::Event;
@@ -172,12 +172,9 @@ pub(crate) fn become_root(caps: &mut Caps) -> Result<(), Failure> {
 /// Has the monitor write the id maps, and waits until it has.
 fn ask_for_map(channel: &OwnedFd) -> Result<(), Errno> {
     rustix::io::write(channel, &[0])?;
-    loop {
-        match rustix::io::read(channel, &mut [0]) {
-            Ok(1) => return Ok(()),
-            Err(Errno::INTR) => {}
-            // The monitor could not write them, and has said why.
-            Ok(_) | Err(_) => exit(Status::Failed),
-        }
+    match retry_on_intr(|| rustix::io::read(channel, &mut [0])) {
+        Ok(1) => Ok(()),
+        // The monitor could not write them, and has said why.
+        Ok(_) | Err(_) => exit(Status::Failed),
     }
 }

@@ -10,7 +10,7 @@ use std::os::fd::{AsRawFd, BorrowedFd, OwnedFd};
 
 use rustix::cmsg_space;
 use rustix::event::{PollFd, PollFlags, Timespec};
-use rustix::io::Errno;
+use rustix::io::{Errno, retry_on_intr};
 use rustix::net::{SendAncillaryBuffer, SendAncillaryMessage, SendFlags};
 use stockade_protocol::Event;
 use stockade_protocol::codec::encode_event;
@@ -85,12 +85,9 @@ pub(crate) fn send_all(
     }
     let mut rest = bytes;
     while !rest.is_empty() {
-        let flags = SendFlags::NOSIGNAL;
-        match rustix::net::sendmsg(socket, &[IoSlice::new(rest)], &mut control, flags) {
-            Ok(sent) => rest = rest.get(sent..).unwrap_or_default(),
-            Err(Errno::INTR) => continue,
-            Err(errno) => return Err(errno),
-        }
+        let (flags, bytes) = (SendFlags::NOSIGNAL, [IoSlice::new(rest)]);
+        let sent = retry_on_intr(|| rustix::net::sendmsg(socket, &bytes, &mut control, flags))?;
+        rest = rest.get(sent..).unwrap_or_default();
         control.clear();
     }
     Ok(())

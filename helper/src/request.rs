@@ -3,7 +3,7 @@
 
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
-use rustix::io::Errno;
+use rustix::io::{Errno, retry_on_intr};
 use rustix::net::RecvFlags;
 use stockade_protocol::event::{Call, Mode, Object, Stage};
 use stockade_protocol::request::UserNamespace;
@@ -92,13 +92,10 @@ fn read_request(
 fn read_exact(socket: BorrowedFd<'_>, buffer: &mut [u8]) -> Result<(), Problem> {
     let mut rest = buffer;
     while !rest.is_empty() {
-        match rustix::net::recv(socket, &mut *rest, RecvFlags::empty()) {
-            Ok((0, _)) => return Err(Problem::Gone),
-            Ok((count, _)) => rest = rest.get_mut(count..).unwrap_or_default(),
-            Err(Errno::INTR) => {}
-            Err(errno) => {
-                return Err(failed(Stage::Receive, Call::Recvmsg, Object::None)(errno).into());
-            }
+        let read = retry_on_intr(|| rustix::net::recv(socket, &mut *rest, RecvFlags::empty()));
+        match read.map_err(failed(Stage::Receive, Call::Recvmsg, Object::None))? {
+            (0, _) => return Err(Problem::Gone),
+            (count, _) => rest = rest.get_mut(count..).unwrap_or_default(),
         }
     }
     Ok(())
@@ -121,12 +118,7 @@ fn read_descriptors(socket: BorrowedFd<'_>, count: usize) -> Result<Vec<OwnedFd>
 /// Receives one message with descriptors, and nothing else with them.
 fn read_batch(socket: BorrowedFd<'_>, received: &mut Vec<OwnedFd>) -> Result<(), Problem> {
     let failed = failed(Stage::Receive, Call::Recvmsg, Object::None);
-    let message = loop {
-        match receive_descriptors(socket, received) {
-            Err(Errno::INTR) => {}
-            other => break other.map_err(&failed)?,
-        }
-    };
+    let message = retry_on_intr(|| receive_descriptors(socket, received)).map_err(&failed)?;
     if message.bytes == 0 {
         return Err(Problem::Gone);
     }

@@ -5,7 +5,7 @@
 
 use std::os::fd::{AsFd, OwnedFd};
 
-use rustix::io::Errno;
+use rustix::io::{Errno, retry_on_intr};
 use rustix::net::{AddressFamily, SocketFlags, SocketType, sockopt};
 use rustix::process::{Pid, Signal};
 use stockade_protocol::event::{Call, Failure, Mode, Namespace, Object, Stage};
@@ -105,14 +105,10 @@ fn wait_for_namespace(
         }
     }
     let peek = rustix::net::RecvFlags::PEEK;
-    loop {
-        match rustix::net::recv(channel, &mut [0_u8; 2], peek) {
-            // One byte: init asks. Events are longer.
-            Ok((1, _)) => break,
-            Ok(_) => return Ok(false),
-            Err(Errno::INTR) => {}
-            Err(errno) => return Err(fail(errno)),
-        }
+    let peeked = retry_on_intr(|| rustix::net::recv(channel, &mut [0_u8; 2], peek));
+    // One byte: init asks. Events are longer.
+    if !matches!(peeked.map_err(&fail)?, (1, _)) {
+        return Ok(false);
     }
     rustix::io::read(channel, &mut [0]).map(|_| true).map_err(fail)
 }
