@@ -19,8 +19,8 @@ use crate::idmap::IdMap;
 use crate::init::{Seat, tell};
 use crate::lockdown::Identity;
 use crate::namespaces::no_user_namespace;
+use crate::patience::{Deadline, First, wait_for};
 use crate::procfs::Procfs;
-use crate::report::is_deserted;
 use crate::root::Built;
 use crate::sys::process::join_new_keyring;
 use crate::sys::start::exit;
@@ -69,7 +69,8 @@ pub(crate) fn follow_parent(follow: bool, parent: &OwnedFd) -> Result<(), Errno>
     let signal = if follow { Some(Signal::KILL) } else { None };
     rustix::process::set_parent_process_death_signal(signal)?;
     // The parent may have gone before that took effect.
-    if follow && is_deserted(parent.as_fd()) {
+    let now = Some(Deadline::in_seconds(0));
+    if follow && wait_for(parent.as_fd(), parent.as_fd(), now) == First::CallerGone {
         exit(Status::Failed);
     }
     Ok(())

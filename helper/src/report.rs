@@ -9,7 +9,6 @@ use std::mem::MaybeUninit;
 use std::os::fd::{AsRawFd, BorrowedFd, OwnedFd};
 
 use rustix::cmsg_space;
-use rustix::event::{PollFd, PollFlags, Timespec};
 use rustix::io::{Errno, retry_on_intr};
 use rustix::net::{SendAncillaryBuffer, SendAncillaryMessage, SendFlags};
 use stockade_protocol::Event;
@@ -91,15 +90,4 @@ pub(crate) fn send_all(
         control.clear();
     }
     Ok(())
-}
-
-/// Whether the other end of a socket is closed.
-pub(crate) fn is_deserted(socket: BorrowedFd<'_>) -> bool {
-    let mut fds = [PollFd::from_borrowed_fd(socket, PollFlags::empty())];
-    let now = Timespec { tv_sec: 0, tv_nsec: 0 };
-    let gone = PollFlags::HUP | PollFlags::ERR | PollFlags::NVAL;
-    match rustix::event::poll(&mut fds, Some(&now)) {
-        Ok(_) => fds.iter().any(|fd| fd.revents().intersects(gone)),
-        Err(_) => true,
-    }
 }
