@@ -11,9 +11,6 @@ use rustix::io::Errno;
 
 use super::result;
 
-/// `SCM_PIDFD` of `linux/socket.h` (Linux 6.5), which carries a descriptor as well.
-const SCM_PIDFD: libc::c_int = 4;
-
 /// Room for `SCM_MAX_FD` (253) descriptors and some other control messages.
 const CONTROL: usize = 1536;
 
@@ -27,7 +24,7 @@ pub(crate) struct Received {
     pub(crate) bytes: usize,
     /// The kernel had more descriptors than there was room or numbers for, and dropped them.
     pub(crate) truncated: bool,
-    /// There were control messages other than descriptors.
+    /// There were control messages other than one with descriptors.
     pub(crate) foreign: bool,
 }
 
@@ -51,38 +48,31 @@ pub(crate) fn receive_descriptors(
         unsafe { libc::recvmsg(socket.as_raw_fd(), &raw mut header, libc::MSG_CMSG_CLOEXEC) };
     let bytes = result(libc::c_long::try_from(bytes).map_err(|_| Errno::IO)?)?;
 
-    let mut foreign = false;
     // SAFETY: the kernel has filled the control buffer and set its length.
-    let mut next = unsafe { libc::CMSG_FIRSTHDR(&raw const header) };
-    while !next.is_null() {
+    let first = unsafe { libc::CMSG_FIRSTHDR(&raw const header) };
+    let mut foreign = false;
+    if !first.is_null() {
         // SAFETY: not null, so it points to a whole header in the buffer; read without alignment.
-        let message = unsafe { next.read_unaligned() };
-        // SAFETY: as above; the data of a message follows its header.
-        let data = unsafe { libc::CMSG_DATA(next) };
-        let rights = message.cmsg_level == libc::SOL_SOCKET
-            && matches!(message.cmsg_type, libc::SCM_RIGHTS | SCM_PIDFD);
-        foreign |= message.cmsg_type != libc::SCM_RIGHTS;
-        if rights {
-            let empty = {
-                // SAFETY: pure arithmetic.
-                let length = unsafe { libc::CMSG_LEN(0) };
-                usize::try_from(length).unwrap_or(usize::MAX)
-            };
-            let length = message.cmsg_len.saturating_sub(empty);
-            let count = length.checked_div(size_of::<libc::c_int>()).unwrap_or(0);
-            for index in 0..count {
-                // SAFETY: `count` descriptors lie within the data of this message.
-                let place = unsafe { data.cast::<libc::c_int>().add(index) };
-                // SAFETY: as above; read without alignment.
-                let number = unsafe { place.read_unaligned() };
-                if number >= 0 {
-                    // SAFETY: the kernel has just made this descriptor for us.
-                    received.push(unsafe { OwnedFd::from_raw_fd(number) });
-                }
+        let message = unsafe { first.read_unaligned() };
+        // SAFETY: `first` is a message of this header's buffer.
+        let next = unsafe { libc::CMSG_NXTHDR(&raw const header, first) };
+        let kind = (message.cmsg_level, message.cmsg_type);
+        foreign = kind != (libc::SOL_SOCKET, libc::SCM_RIGHTS) || !next.is_null();
+        // What comes with anything else is not looked at: there will be no sandbox.
+        let length = if foreign { 0 } else { message.cmsg_len };
+        let length = length.saturating_sub(size_of::<libc::cmsghdr>());
+        // SAFETY: the data of a message follows its header.
+        let data = unsafe { libc::CMSG_DATA(first) };
+        for index in 0..length.checked_div(size_of::<libc::c_int>()).unwrap_or(0) {
+            // SAFETY: so many descriptors lie within the data of this message.
+            let place = unsafe { data.cast::<libc::c_int>().add(index) };
+            // SAFETY: as above; read without alignment.
+            let number = unsafe { place.read_unaligned() };
+            if number >= 0 {
+                // SAFETY: the kernel has just made this descriptor for us.
+                received.push(unsafe { OwnedFd::from_raw_fd(number) });
             }
         }
-        // SAFETY: `next` is a message of this header's buffer.
-        next = unsafe { libc::CMSG_NXTHDR(&raw const header, next) };
     }
     Ok(Received {
         bytes: usize::try_from(bytes).unwrap_or(0),
