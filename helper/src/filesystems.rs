@@ -7,26 +7,22 @@ use std::ffi::{CStr, CString};
 use std::os::fd::OwnedFd;
 
 use rustix::io::Errno;
-use rustix::mount::{FsMountFlags, FsOpenFlags, MountAttrFlags};
+use rustix::mount::{FsMountFlags, FsOpenFlags};
 use stockade_protocol::event::{Call, Failure, Object, Stage};
 
 use crate::caps::{Cap, Caps};
 use crate::fault::failed;
+use crate::filesystems::attributes::{Attributes, NO_EXEC, NO_SUID, PLAIN};
 
-/// Mount attributes, as `mount_setattr(2)` takes them.
+/// Mount attributes, as `mount_setattr(2)` and `fsmount(2)` take them.
 pub(crate) mod attributes {
-    use rustix::mount::MountAttrFlags as Flags;
+    pub(crate) use rustix::mount::MountAttrFlags as Attributes;
 
-    pub(crate) const NO_SUID: u64 = bits(Flags::MOUNT_ATTR_NOSUID);
-    pub(crate) const PLAIN: u64 = NO_SUID | bits(Flags::MOUNT_ATTR_NODEV);
-    pub(crate) const READ_ONLY: u64 = bits(Flags::MOUNT_ATTR_RDONLY);
-    pub(crate) const NO_EXEC: u64 = bits(Flags::MOUNT_ATTR_NOEXEC);
-
-    /// All attributes of this API fit 32 bits.
-    #[expect(clippy::as_conversions, reason = "From is not const")]
-    const fn bits(flags: Flags) -> u64 {
-        flags.bits() as u64
-    }
+    pub(crate) const NONE: Attributes = Attributes::empty();
+    pub(crate) const NO_SUID: Attributes = Attributes::MOUNT_ATTR_NOSUID;
+    pub(crate) const PLAIN: Attributes = NO_SUID.union(Attributes::MOUNT_ATTR_NODEV);
+    pub(crate) const READ_ONLY: Attributes = Attributes::MOUNT_ATTR_RDONLY;
+    pub(crate) const NO_EXEC: Attributes = Attributes::MOUNT_ATTR_NOEXEC;
 }
 
 /// A file system this helper may mount.
@@ -47,7 +43,7 @@ pub(crate) enum Kind {
 /// What the kernel is told about one.
 struct Recipe {
     name: &'static CStr,
-    attributes: MountAttrFlags,
+    attributes: Attributes,
     options: Vec<(&'static CStr, CString)>,
 }
 
@@ -55,22 +51,19 @@ impl Kind {
     fn recipe(self) -> Recipe {
         let text = |text: String| CString::new(text).unwrap_or_default();
         let octal = |mode: u32| text(format!("{mode:o}"));
-        let no_suid = MountAttrFlags::MOUNT_ATTR_NOSUID;
-        let no_exec = no_suid | MountAttrFlags::MOUNT_ATTR_NOEXEC;
-        let no_dev = MountAttrFlags::MOUNT_ATTR_NODEV;
         let (name, attributes, options) = match self {
             Self::Tmpfs { mode, size } => {
                 let mut options = vec![(c"mode", octal(mode))];
                 options.extend(size.map(|size| (c"size", text(size.to_string()))));
-                (c"tmpfs", no_suid | no_dev, options)
+                (c"tmpfs", PLAIN, options)
             }
-            Self::Devices => (c"tmpfs", no_exec, vec![(c"mode", octal(0o755))]),
+            Self::Devices => (c"tmpfs", NO_SUID | NO_EXEC, vec![(c"mode", octal(0o755))]),
             Self::Devpts => {
                 let options = vec![(c"mode", octal(0o620)), (c"ptmxmode", octal(0o666))];
-                (c"devpts", no_exec, options)
+                (c"devpts", NO_SUID | NO_EXEC, options)
             }
-            Self::Proc => (c"proc", no_exec | no_dev, Vec::new()),
-            Self::Mqueue => (c"mqueue", no_exec | no_dev, Vec::new()),
+            Self::Proc => (c"proc", PLAIN | NO_EXEC, Vec::new()),
+            Self::Mqueue => (c"mqueue", PLAIN | NO_EXEC, Vec::new()),
         };
         Recipe { name, attributes, options }
     }

@@ -20,6 +20,7 @@ use stockade_protocol::request::{Demand, Namespaces, Operation, UserNamespace};
 
 use crate::caps::{Cap, Caps};
 use crate::fault::{Problem, because, failed, number};
+use crate::filesystems::attributes;
 use crate::idmap::IdMap;
 use crate::procfs::Procfs;
 use crate::report::Report;
@@ -65,7 +66,7 @@ impl Taken {
         // T43: nothing that happens to the old root from here on travels to the host.
         let raised = Cap::SYS_ADMIN;
         job.caps
-            .with(raised, || mount_setattr(CWD, c"/", Depth::Recursive, 0, private))
+            .with(raised, || mount_setattr(CWD, c"/", Depth::Recursive, attributes::NONE, private))
             .map_err(failed(Stage::Namespaces, Call::MountSetattr, Object::None))?;
 
         if let Some(name) = &wanted.hostname {

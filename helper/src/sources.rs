@@ -21,7 +21,7 @@ use stockade_protocol::request::{
 
 use crate::caps::{Cap, Caps};
 use crate::fault::{Problem, because, failed, operation};
-use crate::filesystems::attributes;
+use crate::filesystems::attributes::{self, Attributes};
 use crate::procfs::Procfs;
 use crate::request::Job;
 use crate::sys::mount::{Depth, Propagation, mount_setattr, open_tree_attr};
@@ -107,7 +107,7 @@ pub(crate) fn clone_places(
 }
 
 /// The descriptor that an operation binds, with the attributes and propagation of the clone.
-fn wanted(operation: &Operation) -> Option<(FdIndex, u64, Propagation)> {
+fn wanted(operation: &Operation) -> Option<(FdIndex, Attributes, Propagation)> {
     if let Operation::Devices { console: Some(fd), destination: _ } = operation {
         return Some((*fd, attributes::NO_SUID, Propagation::Private));
     }
@@ -181,7 +181,7 @@ fn clone(
     caps: &Caps,
     fd: BorrowedFd<'_>,
     object: Object,
-    set: u64,
+    set: Attributes,
     propagation: Propagation,
 ) -> Result<OwnedFd, Failure> {
     clone_tree(caps, fd, set, propagation).map_err(|(call, errno)| match errno {
@@ -196,7 +196,7 @@ fn clone(
 pub(crate) fn clone_tree(
     caps: &Caps,
     fd: BorrowedFd<'_>,
-    set: u64,
+    set: Attributes,
     propagation: Propagation,
 ) -> Result<OwnedFd, (Call, Errno)> {
     let raised = Cap::SYS_ADMIN;

@@ -47,7 +47,7 @@ pub(crate) fn make(sources: &mut [Source], job: &mut Job, procfs: &Procfs) -> Re
                 .map_err(fail(Call::Open))?;
             directory = Some(made);
             fill(file.as_fd(), content, descriptors, object)?;
-            let set = if *writable { 0 } else { attributes::READ_ONLY };
+            let set = if *writable { attributes::NONE } else { attributes::READ_ONLY };
             *source = Source::Tree(clone(file.as_fd(), set)?);
         }
     }

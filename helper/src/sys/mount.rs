@@ -6,6 +6,7 @@ use std::mem::size_of;
 use std::os::fd::{AsRawFd, BorrowedFd, FromRawFd, OwnedFd};
 
 use rustix::io::Errno;
+use rustix::mount::MountAttrFlags;
 
 use super::result;
 
@@ -23,13 +24,13 @@ const _: () = assert!(size_of::<MountAttr>() == 32);
 
 impl MountAttr {
     /// Adds attributes. Nothing is ever cleared (I5, T47).
-    fn new(set: u64, propagation: Propagation) -> Self {
+    fn new(set: MountAttrFlags, propagation: Propagation) -> Self {
         let propagation = match propagation {
             Propagation::Keep => 0,
             Propagation::Private => libc::MS_PRIVATE,
             Propagation::Slave => libc::MS_SLAVE,
         };
-        Self { attr_set: set, attr_clr: 0, propagation, userns_fd: 0 }
+        Self { attr_set: set.bits().into(), attr_clr: 0, propagation, userns_fd: 0 }
     }
 }
 
@@ -57,7 +58,7 @@ pub(crate) enum Depth {
 /// below, with these attributes and this propagation from the start. `ENOSYS` where it is missing.
 pub(crate) fn open_tree_attr(
     fd: BorrowedFd<'_>,
-    set: u64,
+    set: MountAttrFlags,
     propagation: Propagation,
 ) -> Result<OwnedFd, Errno> {
     // The number is the same on every architecture (since 424 all are).
@@ -88,7 +89,7 @@ pub(crate) fn mount_setattr(
     fd: BorrowedFd<'_>,
     path: &CStr,
     depth: Depth,
-    set: u64,
+    set: MountAttrFlags,
     propagation: Propagation,
 ) -> Result<(), Errno> {
     let attr = MountAttr::new(set, propagation);
