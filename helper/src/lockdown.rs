@@ -50,10 +50,12 @@ pub(crate) struct Entry {
     pub(crate) caps: Caps,
 }
 
-/// Locks this process down. The socket comes first: without it there is nobody to tell anything.
+/// Locks this process down. Nothing is raised and nobody's ids but the caller's are effective when
+/// the first thing of the caller's is touched (I3).
 pub(crate) fn lock_down() -> Result<(Entry, Report), Status> {
+    let entry = credentials();
     let report = Report::new(socket().map_err(|_| Status::Channel)?);
-    match tidy().and_then(|()| credentials()) {
+    match entry.and_then(|entry| tidy().map(|()| entry)) {
         Ok(entry) => Ok((entry, report)),
         Err(failure) => Err(report.end(&failure.into())),
     }
@@ -78,8 +80,6 @@ fn fail(call: Call) -> impl Fn(Errno) -> Failure {
 
 /// Descriptors, signals, timers, working directory, umask.
 fn tidy() -> Result<(), Failure> {
-    // I9; said again after every change of credentials, which resets it (T28).
-    hide().map_err(fail(Call::Prctl))?;
     // A descriptor opened later must not become the payload's stdin, stdout or stderr (T19).
     for number in 0..SOCKET {
         fd::is_open(number).map_err(fail(Call::Dup))?;
@@ -101,6 +101,8 @@ fn tidy() -> Result<(), Failure> {
 
 /// Finds the mode from our own credentials, and keeps of them what that mode needs.
 fn credentials() -> Result<Entry, Failure> {
+    // I9; said again after every change of credentials, which resets it (T28).
+    hide().map_err(fail(Call::Prctl))?;
     let (uid, euid) = (rustix::process::getuid(), rustix::process::geteuid());
     let gid = rustix::process::getgid();
     let parent = rustix::process::getppid();
