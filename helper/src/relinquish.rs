@@ -42,7 +42,9 @@ impl Built {
                 become_caller(mode, job.identity)?;
             }
             Some(map) => {
-                let limit = request.namespaces.limit_user_namespaces && mode != Mode::Unprivileged;
+                let asked = request.namespaces.limit_user_namespaces && mode != Mode::Unprivileged;
+                // What is below root's namespace counts against root's quotas, of every kind (I17).
+                let limit = asked || mode == Mode::SetuidRoot;
                 let caps = &mut job.caps;
                 let raised = enter_user_namespace(mode, caps, map, payload, channel, &procfs)?;
                 job.caps = settle_in(raised, map, payload, limit, &procfs)?;

@@ -21,7 +21,7 @@ pub(crate) const CASES: &[Case] = &[
         .modes(&[Mode::Setuid, Mode::Unprivileged]),
     case!(t75_namespaces_count_against_the_callers_quota).modes(Mode::PRIVILEGED).as_root(),
     case!(the_limit_on_user_namespaces_holds)
-        .entries(&["T57"])
+        .entries(&["T57", "T75"])
         .modes(&[Mode::Setuid, Mode::Unprivileged]),
 ];
 
@@ -118,12 +118,16 @@ fn other_ids_can_be_had_where_they_are_harmless(fixture: &Fixture) -> Outcome {
 }
 
 fn the_limit_on_user_namespaces_holds(fixture: &Fixture) -> Outcome {
-    let mut spec = Spec::shell("unshare -U true 2>/dev/null && echo made; exit 0");
-    spec.request.namespaces.user = UserNamespace::Mapped { uid: 0, gid: 0 };
-    spec.request.namespaces.limit_user_namespaces = true;
-    let verdict = RawHelper::build(fixture, &spec);
-    verdict.assert_exit(0);
-    assert_eq!(verdict.output.text(), "");
+    for asked in [true, false] {
+        let mut spec = Spec::shell("unshare -U true 2>/dev/null && echo made; exit 0");
+        spec.request.namespaces.user = UserNamespace::Mapped { uid: 0, gid: 0 };
+        spec.request.namespaces.limit_user_namespaces = asked;
+        let verdict = RawHelper::build(fixture, &spec);
+        verdict.assert_exit(0);
+        // Below a namespace of root's, everything would count against root's quotas.
+        let none = asked || fixture.mode == Mode::Setuid;
+        assert_eq!(verdict.output.text(), if none { "" } else { "made\n" });
+    }
     Outcome::Passed
 }
 
