@@ -9,7 +9,7 @@
 use std::ffi::CStr;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
-use rustix::fs::{AtFlags, CWD, FileType, Mode as Bits, ResolveFlags, StatxFlags};
+use rustix::fs::{AtFlags, CWD, FileType, Mode as Bits, ResolveFlags, StatxAttributes, StatxFlags};
 use rustix::io::Errno;
 use rustix::mount::{MoveMountFlags, UnmountFlags};
 use stockade_protocol::event::{Call, Failure, Hint, Mode, Object, Stage};
@@ -108,6 +108,14 @@ impl<'a> Root<'a> {
         };
         let covers_root = self.mount(mount, destination, kind, object)?;
         match (asked, part) {
+            // The rule of the protocol knows only the name, not a link to the root.
+            (Operation::Proc { .. } | Operation::Devices { .. } | Operation::Mqueue { .. }, _)
+                if covers_root =>
+            {
+                Err(because(Stage::Build, Call::MoveMount, object, Hint::DestinationKind)(
+                    Errno::INVAL,
+                ))
+            }
             (Operation::Proc { protect: true, .. }, Part::Mount(procfs)) => {
                 self.cover(procfs.as_fd(), object)
             }
@@ -250,13 +258,13 @@ fn pivot(caps: &Caps, mount: BorrowedFd<'_>, object: Object) -> Result<(), Failu
     Err(because(Stage::Build, Call::PivotRoot, object, Hint::Unpivotable)(Errno::BUSY))
 }
 
-/// Which object this is, and in which mount, without waiting for the server of a file system.
-fn place(fd: BorrowedFd<'_>, object: Object) -> Result<(u64, u64), Failure> {
+/// In which mount this is, and whether it is the root of it: by inode numbers the root of a btrfs
+/// subvolume could be another's. Does not wait for the server of a file system.
+fn place(fd: BorrowedFd<'_>, object: Object) -> Result<(u64, bool), Failure> {
     let how = AtFlags::EMPTY_PATH | AtFlags::STATX_DONT_SYNC;
-    let what = StatxFlags::INO | StatxFlags::MNT_ID;
-    let stat = rustix::fs::statx(fd, c"", how, what);
+    let stat = rustix::fs::statx(fd, c"", how, StatxFlags::MNT_ID);
     let stat = stat.map_err(failed(Stage::Build, Call::Stat, object))?;
-    Ok((stat.stx_mnt_id, stat.stx_ino))
+    Ok((stat.stx_mnt_id, stat.stx_attributes.contains(StatxAttributes::MOUNT_ROOT)))
 }
 
 /// `umount2(2)`: detaches the topmost mount at the working directory.

@@ -14,6 +14,7 @@ use harness::spec::{Spec, place};
 use harness::{Case, Fixture, Mode, Outcome, case, watch};
 use nix::mount::{MntFlags, MsFlags, mount, umount2};
 use nix::sched::{CloneFlags, unshare};
+use stockade_protocol::event::{Call, Hint};
 use stockade_protocol::request::{Access, Operation, Propagation};
 use stockade_protocol::text::SymlinkTarget;
 
@@ -27,6 +28,7 @@ pub(crate) const CASES: &[Case] = &[
     case!(t48_nothing_of_the_old_root_is_left),
     case!(t48_a_covered_root_of_the_caller_is_refused).modes(Mode::PRIVILEGED).as_root(),
     case!(t48_a_mount_on_a_link_to_the_root_takes_its_place),
+    case!(t48_pseudo_file_systems_on_a_link_to_the_root_are_refused),
 ];
 
 const NONE: Option<&str> = None;
@@ -248,6 +250,26 @@ fn t48_a_mount_on_a_link_to_the_root_takes_its_place(fixture: &Fixture) -> Outco
     let verdict = RawHelper::build(fixture, &spec);
     verdict.assert_exit(0);
     assert!(verdict.output.text().ends_with("gone\n1\n"), "{}", verdict.output.text());
+    Outcome::Passed
+}
+
+fn t48_pseudo_file_systems_on_a_link_to_the_root_are_refused(fixture: &Fixture) -> Outcome {
+    let destination = || place("/link");
+    for kind in [
+        Operation::Proc { destination: destination(), protect: true },
+        Operation::Proc { destination: destination(), protect: false },
+        Operation::Devices { destination: destination(), console: None },
+        Operation::Mqueue { destination: destination() },
+    ] {
+        let mut spec = Spec::shell("exit 7");
+        let target = SymlinkTarget::new("/").expect("a target");
+        spec.request
+            .operations
+            .splice(0..0, [Operation::Symlink { destination: destination(), target }, kind]);
+        let verdict = RawHelper::build(fixture, &spec);
+        let failure = verdict.failure().expect("the root is none of these");
+        assert_eq!((failure.call, failure.hint), (Call::MoveMount, Hint::DestinationKind));
+    }
     Outcome::Passed
 }
 
