@@ -198,6 +198,10 @@ fn reason(hint: Hint, call: Call, number: u32) -> (Option<String>, Option<String
             "the root file system cannot be exchanged: it is an initramfs, covered by a mount, or this process is in a chroot",
             "run from an ordinary root file system",
         ),
+        Hint::RestrictedProc => known(
+            "parts of /proc are covered or left out here, as in a container or a confined service, and a new one would show them",
+            "run from where /proc is whole, or without a /proc of the sandbox's own",
+        ),
         Hint::NotATerminal => known("it is not a terminal", "leave it out"),
         Hint::None => plain(call, number),
     }

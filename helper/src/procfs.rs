@@ -4,11 +4,15 @@
 use std::ffi::{CStr, CString};
 use std::os::fd::{AsRawFd, BorrowedFd, OwnedFd};
 
-use rustix::fs::{AtFlags, CWD, Mode, OFlags, ResolveFlags};
+use rustix::buffer::spare_capacity;
+use rustix::fs::{AtFlags, CWD, Mode, OFlags, ResolveFlags, StatxFlags};
 use rustix::io::Errno;
 
 /// `PROC_SUPER_MAGIC` of `linux/magic.h`.
 const PROC_MAGIC: i64 = 0x9fa0;
+
+/// Directories that are there for others to mount on, and always empty otherwise.
+const EMPTY: [&[u8]; 4] = [b"/sys/fs/binfmt_misc", b"/fs/nfsd", b"/openprom", b"/xen"];
 
 /// The procfs of the caller's mount namespace.
 pub(crate) struct Procfs(OwnedFd);
@@ -29,9 +33,41 @@ impl Procfs {
         if buffer.get(..length) == Some(pid.as_bytes()) { Ok(Self(fd)) } else { Err(Errno::SRCH) }
     }
 
-    /// Opens a file of it for writing. `path` is one of ours, and no mount on top of it is crossed.
+    /// Whether the caller is kept from a part of it, by a mount or by an option. The kernel asks the
+    /// same before it lets a user namespace have a procfs of its own, but does not ask privilege
+    /// (`mount_too_revealing` in `fs/namespace.c`).
+    pub(crate) fn is_restricted(&self) -> Result<bool, Errno> {
+        let file = self.open_file(c"self/mountinfo", OFlags::RDONLY)?;
+        let mut table = Vec::with_capacity(65536);
+        while rustix::io::read(&file, spare_capacity(&mut table))? > 0 {
+            table.reserve(4096);
+        }
+        let own =
+            rustix::fs::statx(&self.0, c"", AtFlags::EMPTY_PATH, StatxFlags::MNT_ID)?.stx_mnt_id;
+        let own = own.to_string();
+        for line in table.split(|byte| *byte == b'\n') {
+            // Id, parent, device, root, mount point and so on, proc(5).
+            let mut fields = line.split(|byte| *byte == b' ');
+            let (id, parent, point) = (fields.next(), fields.next(), fields.nth(2));
+            let own = Some(own.as_bytes());
+            let empty = |point: &[u8]| EMPTY.iter().any(|empty| point.ends_with(empty));
+            let covered = parent == own && !point.is_some_and(empty);
+            let options = || line.split(|byte| b", ".contains(byte));
+            if covered || id == own && options().any(|option| option == b"subset=pid") {
+                return Ok(true);
+            }
+        }
+        Ok(false)
+    }
+
+    /// Opens a file of it for writing. `path` is one of ours.
     pub(crate) fn open_for_writing(&self, path: &CStr) -> Result<OwnedFd, Errno> {
-        let flags = OFlags::WRONLY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+        self.open_file(path, OFlags::WRONLY)
+    }
+
+    /// Opens a file of it. No mount on top of it is crossed.
+    fn open_file(&self, path: &CStr, access: OFlags) -> Result<OwnedFd, Errno> {
+        let flags = access | OFlags::NOFOLLOW | OFlags::CLOEXEC;
         let within = ResolveFlags::BENEATH | ResolveFlags::NO_XDEV | ResolveFlags::NO_MAGICLINKS;
         rustix::fs::openat2(&self.0, path, flags, Mode::empty(), within)
     }

@@ -2,7 +2,9 @@
 //! Clones of the host trees that are to be bound.
 //!
 //! With privilege they are cloned from the descriptors themselves, in the mount namespace these
-//! were opened in, before it is left: the kernel refuses them afterwards (T42). Without privilege
+//! were opened in, before it is left: the kernel refuses them afterwards (T42). Since Linux 6.15 it
+//! also clones what is attached nowhere, such as a tmpfs that a caller made in a user namespace: the
+//! caller's own files, as nosuid and nodev as everything else. Without privilege
 //! the caller's mount namespace cannot be cloned from. There the kernel's own path of each
 //! descriptor is looked up again in the new namespace, with nothing but the caller's rights, and
 //! has to lead to the same object.
@@ -64,11 +66,16 @@ impl Job {
         let procfs = Procfs::open().map_err(noproc)?;
         let mut sources = Vec::with_capacity(self.request.get().operations.len());
         for (index, asked) in self.request.get().operations.iter().enumerate() {
+            let object = operation(index);
+            if let (Operation::Proc { .. }, Mode::SetuidRoot | Mode::FileCapabilities) =
+                (asked, self.mode)
+            {
+                show_all(&procfs, object)?;
+            }
             let Some((fd, set, propagation)) = wanted(asked) else {
                 sources.push(Source::None);
                 continue;
             };
-            let object = operation(index);
             let fd = self.descriptors.take(fd).map_err(failed(Stage::Clone, Call::Dup, object))?;
             let path = match directory_path(asked, fd.as_fd()) {
                 Some(path) => path,
@@ -87,6 +94,17 @@ impl Job {
         // `directory_path` went elsewhere (T21).
         rustix::process::chdir(c"/").map_err(failed(Stage::Clone, Call::Chdir, Object::None))?;
         Ok(Taken { job: self, sources, procfs })
+    }
+}
+
+/// Refuses to let a new procfs show what the caller's does not (T49).
+fn show_all(procfs: &Procfs, object: Object) -> Result<(), Failure> {
+    match procfs.is_restricted() {
+        Ok(false) => Ok(()),
+        Ok(true) => {
+            Err(because(Stage::Clone, Call::Fsmount, object, Hint::RestrictedProc)(Errno::PERM))
+        }
+        Err(errno) => Err(because(Stage::Clone, Call::Open, object, Hint::NoProc)(errno)),
     }
 }
 

@@ -249,6 +249,8 @@ pub enum Hint {
     Unpivotable,
     /// The console is not a terminal.
     NotATerminal,
+    /// A part of `/proc` is covered or left out where the caller is; a new procfs would bare it.
+    RestrictedProc,
 }
 
 /// The calls that can fail, by the names of their manual pages.

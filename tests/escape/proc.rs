@@ -4,12 +4,14 @@
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
 
-use harness::frontend::{shell, shell_launch};
+use harness::frontend::{STOCKADE_FAILED, shell, shell_launch};
 use harness::launch::Launch;
 use harness::process::{eventually, patience, slowness};
 use harness::raw::{self, RawHelper};
 use harness::spec::{Spec, open_path, place};
 use harness::{Case, Fixture, Mode, Outcome, case, watch};
+use nix::mount::{MsFlags, mount};
+use nix::sched::{CloneFlags, unshare};
 use stockade_protocol::event::Call;
 use stockade_protocol::request::{Access, Content, Operation, SourceKind, UserNamespace};
 use stockade_protocol::text::Hostname;
@@ -17,9 +19,56 @@ use stockade_protocol::text::Hostname;
 pub(crate) const CASES: &[Case] = &[
     case!(t37_no_way_leads_through_a_process_of_the_host),
     case!(t38_the_payload_can_be_looked_into_from_outside),
+    case!(t49_a_new_procfs_shows_nothing_that_is_covered_outside).modes(Mode::PRIVILEGED).as_root(),
+    case!(t49_a_new_procfs_shows_nothing_that_is_left_out_outside)
+        .modes(Mode::PRIVILEGED)
+        .as_root(),
+    case!(t49_mounts_on_empty_directories_of_proc_hide_nothing).modes(Mode::PRIVILEGED).as_root(),
     case!(t50_decoys_over_proc_get_nothing),
     case!(t51_nothing_of_the_covered_proc_can_be_written).within(120),
 ];
+
+const NONE: Option<&str> = None;
+
+/// A mount namespace of this process's own, for the rest of its life.
+fn own_mounts(fixture: &Fixture) {
+    drop(fixture.home());
+    unshare(CloneFlags::CLONE_NEWNS).expect("root may");
+    mount(NONE, "/", NONE, MsFlags::MS_REC | MsFlags::MS_PRIVATE, NONE).expect("root may");
+}
+
+fn t49_a_new_procfs_shows_nothing_that_is_covered_outside(fixture: &Fixture) -> Outcome {
+    own_mounts(fixture);
+    mount(Some("/dev/null"), "/proc/cmdline", NONE, MsFlags::MS_BIND, NONE).expect("root may");
+    let output = shell(fixture, &[], "cat /proc/cmdline");
+    output.assert_code(STOCKADE_FAILED);
+    assert_eq!(output.text(), "");
+    assert!(output.errors().contains("parts of /proc are covered"), "{}", output.errors());
+    // Who asks for no procfs gets the rest.
+    let mut spec = Spec::shell("exit 7");
+    spec.request.operations.retain(|asked| !matches!(asked, Operation::Proc { .. }));
+    RawHelper::build(fixture, &spec).assert_exit(7);
+    Outcome::Passed
+}
+
+fn t49_a_new_procfs_shows_nothing_that_is_left_out_outside(fixture: &Fixture) -> Outcome {
+    own_mounts(fixture);
+    mount(Some("proc"), "/proc", Some("proc"), MsFlags::empty(), Some("subset=pid"))
+        .expect("root may");
+    let output = shell(fixture, &[], "cat /proc/cmdline");
+    output.assert_code(STOCKADE_FAILED);
+    assert_eq!(output.text(), "");
+    Outcome::Passed
+}
+
+fn t49_mounts_on_empty_directories_of_proc_hide_nothing(fixture: &Fixture) -> Outcome {
+    own_mounts(fixture);
+    let place = "/proc/sys/fs/binfmt_misc";
+    mount(Some("tmpfs"), place, Some("tmpfs"), MsFlags::empty(), NONE).expect("root may");
+    mount(Some("tmpfs"), place, Some("tmpfs"), MsFlags::empty(), NONE).expect("root may");
+    shell(fixture, &[], "test -s /proc/cmdline").assert_code(0);
+    Outcome::Passed
+}
 
 fn t37_no_way_leads_through_a_process_of_the_host(fixture: &Fixture) -> Outcome {
     let script = "for p in /proc/[0-9]*; do
