@@ -70,6 +70,10 @@ pub fn refusal(refusal: &Refusal, sandbox: &Sandbox) -> String {
             "cannot pass so many or so long arguments\nthey are limited to 2 MiB\npass them in a file",
         ),
         Rule::FilterCount => String::from("cannot install more than 16 seccomp programs"),
+        Rule::FilesystemCount => format!(
+            "cannot make so many file systems for one sandbox\nat most {} tmpfs, procfs and the like are allowed, for all users share a supply of them\nuse directories of one tmpfs instead",
+            stockade_protocol::limits::FILESYSTEMS
+        ),
         Rule::ProcNeedsPid
         | Rule::MqueueNeedsIpc
         | Rule::HostnameNeedsUts

@@ -90,6 +90,9 @@ pub enum Rule {
     GateCount,
     /// SIGKILL and SIGSTOP cannot be ignored.
     IgnoredSignals,
+    /// At most [`limits::FILESYSTEMS`] file systems are made: one for each `Tmpfs`, `Proc` and
+    /// `Mqueue`, two for `Devices`.
+    FilesystemCount,
 }
 
 /// Checks the rules of `request`, with which `descriptors` descriptors came.
@@ -155,6 +158,8 @@ fn supervision(request: &Request) -> Result<(), Refusal> {
 fn operations(request: &Request) -> Result<(), Refusal> {
     let list = &request.operations;
     rule(list.len() <= limits::OPERATIONS, Rule::OperationCount, 0)?;
+    let made: usize = list.iter().map(Operation::filesystems).sum();
+    rule(made <= limits::FILESYSTEMS, Rule::FilesystemCount, 0)?;
     for (index, operation) in list.iter().enumerate() {
         let mode = |bits: u32, limit: u32| rule(bits <= limit, Rule::Mode, index);
         let place = |destination: &Destination| mode(destination.parents, 0o7777);

@@ -37,6 +37,10 @@ pub const FILTER_INSTRUCTION_BYTES: usize = 8;
 /// The kernel's own limit for both together is a quarter of the stack limit, 2 MiB by default.
 pub const ARGUMENT_BYTES: usize = 2 * 1024 * 1024;
 
+/// Most file systems that are made. Each takes one of the kernel's 2^20 numbers for devices without
+/// hardware, which all users share and no quota counts.
+pub const FILESYSTEMS: usize = 256;
+
 /// Most strings in the argument vector or in the environment.
 pub const ARGUMENTS: usize = 65_536;
 

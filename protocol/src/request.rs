@@ -206,6 +206,23 @@ impl Operation {
             | Self::RemountReadOnly { .. } => None,
         }
     }
+
+    /// How many file systems this operation makes: for a `/dev`, its tmpfs and its devpts.
+    #[must_use]
+    pub fn filesystems(&self) -> usize {
+        match self {
+            Self::Tmpfs { .. } | Self::Proc { .. } | Self::Mqueue { .. } => 1,
+            Self::Devices { .. } => 2,
+            Self::Bind(_)
+            | Self::Data { .. }
+            | Self::UserNamespace { .. }
+            | Self::Directory { .. }
+            | Self::File { .. }
+            | Self::Symlink { .. }
+            | Self::Chmod { .. }
+            | Self::RemountReadOnly { .. } => 0,
+        }
+    }
 }
 
 /// See [`Operation::Bind`].

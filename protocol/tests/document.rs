@@ -166,6 +166,7 @@ fn values() -> BTreeMap<&'static str, u64> {
         OPERATIONS,
         DESCRIPTORS,
         DESCRIPTORS_PER_MESSAGE,
+        FILESYSTEMS,
         FILTERS,
         FILTER_INSTRUCTIONS,
         FILTER_INSTRUCTION_BYTES,

@@ -149,6 +149,20 @@ fn what_cannot_be_ignored_is_not_to_be() {
 }
 
 #[test]
+fn file_systems_are_counted() {
+    let tmpfs = || Operation::Tmpfs { destination: samples::place("/a"), mode: 0o755, size: None };
+    let devices = || Operation::Devices { destination: samples::place("/dev"), console: None };
+    let filled = |more: Operation| {
+        refusal(0, move |r| {
+            r.operations = vec![tmpfs(); limits::FILESYSTEMS - 1];
+            r.operations.push(more);
+        })
+    };
+    assert_eq!(filled(tmpfs()), None);
+    assert_eq!(filled(devices()), broken(Rule::FilesystemCount), "a /dev is two");
+}
+
+#[test]
 fn a_slave_bind_is_never_read_only() {
     let slave = |access| Bind {
         source: FdIndex(0),

@@ -96,6 +96,10 @@ fn every_rule_is_enforced_by_the_helper(fixture: &Fixture) -> Outcome {
             r.namespaces.pid = Demand::Optional;
             r.operations.push(Operation::Proc { destination: place("/proc"), protect: true });
         }),
+        change(Rule::FilesystemCount, 0, |r| {
+            let cover = Operation::Tmpfs { destination: place("/t"), mode: 0o755, size: None };
+            r.operations.extend(vec![cover; limits::FILESYSTEMS + 1]);
+        }),
         change(Rule::MqueueNeedsIpc, 0, |r| {
             r.namespaces.ipc = Demand::Share;
             r.operations.push(Operation::Mqueue { destination: place("/mq") });
