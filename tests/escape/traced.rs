@@ -366,7 +366,9 @@ fn t30_signals_go_by_descriptor_or_to_children(fixture: &Fixture) -> Outcome {
     for script in ["exec sleep 60", "kill -TERM $$", "kill -KILL $$"] {
         let launch = harness::frontend::stockade(fixture)
             .program("/usr/bin/timeout")
-            .argv(["timeout", "--foreground", "-s", "TERM", "0.5"])
+            .argv(["timeout", "--foreground", "-s", "TERM"])
+            // Later than the start of the payload: until then init is killed by its number.
+            .arg(format!("{}", 0.5 * f64::from(harness::process::slowness())))
             .arg(fixture.program("stockade"))
             .args(["exec", "--", "sh", "-c", script]);
         let mut running = launch.traced().start();

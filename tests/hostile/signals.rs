@@ -4,6 +4,7 @@
 use std::ffi::c_int;
 use std::time::Duration;
 
+use harness::process::slowness;
 use harness::raw::{self, RawHelper};
 use harness::report::Report;
 use harness::spec::Spec;
@@ -35,14 +36,15 @@ fn blocked_signals_change_nothing(fixture: &Fixture) -> Outcome {
 
 fn running_timers_are_stopped(fixture: &Fixture) -> Outcome {
     // Long enough for the helper to start, short enough to go off several times below.
-    let period = Duration::from_millis(40);
+    let period = Duration::from_millis(40) * slowness();
     let timers: [c_int; 3] =
         [libc::ITIMER_REAL as c_int, libc::ITIMER_VIRTUAL as c_int, libc::ITIMER_PROF as c_int];
     for which in timers {
         let mut raw = RawHelper::start(raw::helper(fixture).timer(which, period));
-        raw.send(&Spec::shell(
-            "sleep 0.2; i=0; while [ $i -lt 100000 ]; do i=$((i+1)); done; exit 7",
-        ));
+        raw.send(&Spec::shell(&format!(
+            "sleep {}; i=0; while [ $i -lt 100000 ]; do i=$((i+1)); done; exit 7",
+            0.2 * f64::from(slowness())
+        )));
         raw.conclude().assert_exit(7);
     }
     Outcome::Passed
