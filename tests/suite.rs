@@ -1,13 +1,14 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! The one runner of the suites: through the frontend, through the helper alone, hostile, escape.
+//! The one runner of the suites: through the frontend, through the helper alone, hostile, escape, load.
 
 mod escape;
 mod exec;
 mod helper;
 mod hostile;
+mod load;
 
 fn cases() -> Vec<harness::Case> {
-    [exec::cases(), helper::cases(), hostile::cases(), escape::cases()].concat()
+    [exec::cases(), helper::cases(), hostile::cases(), escape::cases(), load::cases()].concat()
 }
 
 fn main() -> std::io::Result<()> {

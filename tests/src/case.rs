@@ -26,6 +26,8 @@ pub struct Case {
     /// Whether it is about a kernel that refuses user namespaces, and runs where that is so even
     /// without privilege.
     pub without_user_namespaces: bool,
+    /// Whether it runs only when a filter asks for it.
+    pub on_request: bool,
     /// The entries of the threat catalogue it tries besides the one it may be named after, as `T01`.
     pub entries: &'static [&'static str],
     /// It is killed after this, and has then failed.
@@ -43,6 +45,7 @@ impl Case {
             modes: Mode::ALL,
             needs_root: false,
             without_user_namespaces: false,
+            on_request: false,
             entries: &[],
             timeout: Duration::from_secs(60),
             run,
@@ -67,6 +70,13 @@ impl Case {
     #[must_use]
     pub const fn even_without_user_namespaces(mut self) -> Self {
         self.without_user_namespaces = true;
+        self
+    }
+
+    /// The same case, left out unless a filter asks for it.
+    #[must_use]
+    pub const fn on_request(mut self) -> Self {
+        self.on_request = true;
         self
     }
 

@@ -72,7 +72,8 @@ pub fn main(cases: &[Case]) -> io::Result<i32> {
                     .any(|threat| threat.id.eq_ignore_ascii_case(filter) && case.tries(threat.id))
         };
         (arguments.modes.is_empty() || arguments.modes.contains(&mode))
-            && (arguments.filters.is_empty() || arguments.filters.iter().any(fits))
+            && (arguments.filters.iter().any(fits)
+                || arguments.filters.is_empty() && !case.on_request)
             && (arguments.matrix.is_none() || CATALOGUE.iter().any(|t| case.tries(t.id)))
     };
     let mut plan: Vec<(&Case, Mode)> = Vec::new();
