@@ -1,14 +1,15 @@
 # SPDX-License-Identifier: MIT OR Apache-2.0
 # make demo   real programs in real sandboxes, from a fresh machine with Rust
 # make check  every test, from the same
-# The others: setup build bench fuzz-args install uninstall check-kernel-VERSION
+# The others: setup build bench fuzz-args fuzz-decoder install uninstall
+# check-kernels check-kernel-VERSION check-load
 
 CARGO ?= cargo
 PREFIX ?= /usr
 DESTDIR ?=
 # Options of the benchmark, such as --binds 0,100 (benches/run).
 BENCH ?=
-# How many command lines fuzz-args tries, or FIRST+COUNT.
+# How many cases fuzz-args and fuzz-decoder try, or FIRST+COUNT.
 RUNS ?= 10000000
 # How the helper gets its rights: none, caps, setuid (README, "Modes").
 HELPER_MODE ?= none
@@ -30,11 +31,11 @@ SECCOMP_ARCHIVE = $(wildcard $(shell $${CC:-cc} -print-file-name=libseccomp.a))
 SECCOMP = $(if $(SECCOMP_ARCHIVE),LIBSECCOMP_LINK_TYPE=static LIBSECCOMP_LIB_PATH=$(dir $(SECCOMP_ARCHIVE)))
 STATIC_WITH_SECCOMP = $(if $(SECCOMP_ARCHIVE),$(STATIC))
 
-.PHONY: help setup setup-build setup-bench build build-tests build-bench demo check check-kernel \
-	check-kernel-% bench fuzz-args install uninstall clean
+.PHONY: help setup setup-build setup-bench build build-tests build-bench demo check check-kernels \
+	bench fuzz-args fuzz-decoder check-load install uninstall clean
 
 help:
-	@sed -n '2,4s/^# //p' Makefile
+	@sed -n '2,5s/^# //p' Makefile
 
 setup:
 	packaging/setup build check bench
@@ -67,9 +68,16 @@ check: setup
 	.ci/check
 
 # The end-to-end tests where ordinary users may not have user namespaces.
-check-kernel: check-kernel-6.1
 check-kernel-%: setup build-tests
 	STOCKADE_BUILD_DIR=$(BUILD) tests/kernel/suite $*
+
+# The same on every kernel that counts, in about a quarter of an hour.
+check-kernels: setup build-tests
+	STOCKADE_BUILD_DIR=$(BUILD) tests/kernel/matrix
+
+# Two hundred sandboxes at once, ten thousand one after the other, in each mode.
+check-load: setup build-tests
+	STOCKADE_BUILD_DIR=$(BUILD) tests/run load
 
 bench: build-bench
 	BUILD=$(BUILD) benches/run $(BENCH)
@@ -78,6 +86,11 @@ bench: build-bench
 fuzz-args: setup-build
 	$(SECCOMP) CARGO_PROFILE_RELEASE_LTO=off CARGO_PROFILE_RELEASE_OVERFLOW_CHECKS=true STOCKADE_FUZZ=$(RUNS) \
 		$(CARGO) test --release --locked -p stockade --no-default-features --lib bwrap::fuzz -- --nocapture
+
+# The same for messages to the helper.
+fuzz-decoder: setup-build
+	CARGO_PROFILE_RELEASE_LTO=off CARGO_PROFILE_RELEASE_OVERFLOW_CHECKS=true STOCKADE_FUZZ=$(RUNS) \
+		$(CARGO) test --release --locked -p stockade-protocol --test fuzz -- --nocapture
 
 install:
 	BUILD=$(BUILD) DESTDIR=$(DESTDIR) PREFIX=$(PREFIX) HELPER_MODE=$(HELPER_MODE) packaging/install.sh

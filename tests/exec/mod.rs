@@ -11,6 +11,7 @@ mod network;
 mod no_user_namespaces;
 mod old_kernel;
 mod permissions;
+mod restricted;
 mod signals;
 mod spec;
 mod status;
@@ -37,6 +38,7 @@ pub(crate) fn cases() -> Vec<Case> {
         mistakes::CASES,
         wrong_helper::CASES,
         no_user_namespaces::CASES,
+        restricted::CASES,
         old_kernel::CASES,
     ];
     parts.concat()

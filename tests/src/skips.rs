@@ -83,8 +83,16 @@ fn holds(condition: &str) -> Option<bool> {
             .write(true)
             .open("/proc/sys/user/max_net_namespaces")
             .is_err(),
+        "no-restriction" => !restricted(),
         _ => return None,
     })
+}
+
+/// Whether `tests/kernel/restricted.apparmor` is loaded.
+#[must_use]
+pub fn restricted() -> bool {
+    std::fs::read_to_string("/sys/kernel/security/apparmor/profiles")
+        .is_ok_and(|profiles| profiles.lines().any(|profile| profile == "restricted (enforce)"))
 }
 
 /// The first two numbers of the kernel's release.
