@@ -203,8 +203,8 @@ fn reason(hint: Hint, call: Call, number: u32) -> (Option<String>, Option<String
             "run from an ordinary root file system",
         ),
         Hint::RestrictedProc => known(
-            "parts of /proc are covered or left out here, as in a container or a confined service, and a new one would show them",
-            "run from where /proc is whole, or without a /proc of the sandbox's own",
+            "parts of /proc are covered or left out here, as in a container or a confined service",
+            "run from where /proc is whole, or without a /proc and without other ids in the sandbox",
         ),
         Hint::NotATerminal => known("it is not a terminal", "leave it out"),
         Hint::None => plain(call, number),

@@ -132,6 +132,5 @@ fn host_node(
         let other = Hint::NotTheDevice;
         return Err(because(Stage::Build, Call::Stat, object, other)(Errno::NODEV));
     }
-    clone_tree(caps, fd.as_fd(), attributes::NO_SUID, Propagation::Private)
-        .map_err(|(call, errno)| fail(call)(errno))
+    clone_tree(caps, fd.as_fd(), attributes::NO_SUID, Propagation::Private, Stage::Build, object)
 }

@@ -76,6 +76,8 @@ fn hint(call: Call, errno: Errno) -> Hint {
         }
         (Call::OpenTree | Call::MoveMount, Errno::NOSPC) => Hint::MountLimit,
         (Call::Unshare | Call::Clone, Errno::NOSPC | Errno::USERS) => Hint::NamespaceLimit,
+        // The kernel's word for a descriptor from elsewhere.
+        (Call::OpenTree, Errno::INVAL) => Hint::SourceElsewhere,
         (Call::PivotRoot, Errno::INVAL) => Hint::Unpivotable,
         _ => Hint::None,
     }

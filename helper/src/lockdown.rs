@@ -118,6 +118,8 @@ fn credentials() -> Result<Entry, Failure> {
     // Root's own are kept until the request says which the payload is to have.
     let keep = match mode {
         Mode::Root => Cap::all(),
+        // Setuid root, but less than that by the bounding set: with the ids everything goes.
+        Mode::Unprivileged if uid != euid => Cap::empty(),
         Mode::SetuidRoot => BUILD.union(MAP).union(Cap::SETPCAP),
         Mode::FileCapabilities => BUILD.union(Cap::SETPCAP),
         // Only root in a user namespace has it: to have its own id 0 mapped again below.

@@ -2,17 +2,17 @@
 //! The host's procfs, reached once through a literal and made sure of (T50).
 
 use std::ffi::{CStr, CString};
+use std::mem::MaybeUninit;
 use std::os::fd::{AsRawFd, BorrowedFd, OwnedFd};
 
-use rustix::buffer::spare_capacity;
-use rustix::fs::{AtFlags, CWD, Mode, OFlags, ResolveFlags, StatxFlags};
+use rustix::fs::{AtFlags, CWD, Mode, OFlags, RawDir, ResolveFlags, StatxAttributes, StatxFlags};
 use rustix::io::Errno;
 
 /// `PROC_SUPER_MAGIC` of `linux/magic.h`.
 const PROC_MAGIC: i64 = 0x9fa0;
 
-/// Directories that are there for others to mount on, and always empty otherwise.
-const EMPTY: [&[u8]; 4] = [b"/sys/fs/binfmt_misc", b"/fs/nfsd", b"/openprom", b"/xen"];
+/// `PROC_USER_INIT_INO` of `linux/proc_ns.h`.
+const INITIAL_USER_NAMESPACE: u64 = 0xefff_fffd;
 
 /// The procfs of the caller's mount namespace.
 pub(crate) struct Procfs(OwnedFd);
@@ -33,28 +33,35 @@ impl Procfs {
         if buffer.get(..length) == Some(pid.as_bytes()) { Ok(Self(fd)) } else { Err(Errno::SRCH) }
     }
 
-    /// Whether the caller is kept from a part of it, by a mount or by an option. The kernel asks the
-    /// same before it lets a user namespace have a procfs of its own, but does not ask privilege
-    /// (`mount_too_revealing` in `fs/namespace.c`).
+    /// Whether the caller is kept from a part of it, by a mount on one of its own entries or those of
+    /// `sys`, or by an option. The kernel asks the same (`mount_too_revealing` in `fs/namespace.c`),
+    /// but only outside the initial user namespace. The mount table is not read for it: whoever may
+    /// mount FUSE file systems can make that as long as they like (T40).
     pub(crate) fn is_restricted(&self) -> Result<bool, Errno> {
-        let file = self.open_file(c"self/mountinfo", OFlags::RDONLY)?;
-        let mut table = Vec::with_capacity(65536);
-        while rustix::io::read(&file, spare_capacity(&mut table))? > 0 {
-            table.reserve(4096);
+        if self.namespace("user")? != INITIAL_USER_NAMESPACE {
+            return Ok(false);
         }
-        let own =
-            rustix::fs::statx(&self.0, c"", AtFlags::EMPTY_PATH, StatxFlags::MNT_ID)?.stx_mnt_id;
-        let own = own.to_string();
-        for line in table.split(|byte| *byte == b'\n') {
-            // Id, parent, device, root, mount point and so on, proc(5).
-            let mut fields = line.split(|byte| *byte == b' ');
-            let (id, parent, point) = (fields.next(), fields.next(), fields.nth(2));
-            let own = Some(own.as_bytes());
-            let empty = |point: &[u8]| EMPTY.iter().any(|empty| point.ends_with(empty));
-            let covered = parent == own && !point.is_some_and(empty);
-            let options = || line.split(|byte| b", ".contains(byte));
-            if covered || id == own && options().any(|option| option == b"subset=pid") {
-                return Ok(true);
+        for place in [c".", c"sys"] {
+            let directory = match self.open_file(place, OFlags::RDONLY | OFlags::DIRECTORY) {
+                Err(Errno::XDEV | Errno::NOENT) => return Ok(true),
+                opened => opened?,
+            };
+            let mut buffer = [MaybeUninit::uninit(); 4096];
+            let mut entries = RawDir::new(&directory, &mut buffer);
+            while let Some(entry) = entries.next() {
+                let entry = entry?;
+                let name = entry.file_name();
+                match name.to_bytes() {
+                    // What follows are processes, of which a new one shows its own.
+                    [b'0'..=b'9', ..] => break,
+                    [b'.', ..] | b"xen" | b"openprom" => continue,
+                    _ => {}
+                }
+                let how = AtFlags::SYMLINK_NOFOLLOW | AtFlags::NO_AUTOMOUNT;
+                let stat = rustix::fs::statx(&directory, name, how, StatxFlags::empty())?;
+                if stat.stx_attributes.contains(StatxAttributes::MOUNT_ROOT) {
+                    return Ok(true);
+                }
             }
         }
         Ok(false)

@@ -9,12 +9,12 @@ use rustix::process::Signal;
 use rustix::thread::{Gid, Uid};
 use stockade_protocol::Event;
 use stockade_protocol::event::{
-    Call, Failure, Missing, MissingKind, Mode, Namespace, NamespaceId, Object, Stage,
+    Call, Failure, Hint, Missing, MissingKind, Mode, Namespace, NamespaceId, Object, Stage,
 };
 
 use crate::Status;
 use crate::caps::{Cap, Caps, hide};
-use crate::fault::{failed, number};
+use crate::fault::{because, failed, number};
 use crate::idmap::IdMap;
 use crate::init::{Seat, tell};
 use crate::lockdown::Identity;
@@ -149,8 +149,13 @@ fn settle_in(
 ) -> Result<Caps, Failure> {
     let fail = |call| failed(Stage::Drop, call, Object::Namespace(Namespace::User));
     if limit {
-        caps.with(Cap::SYS_RESOURCE, || procfs.limit_user_namespaces(c"0"))
-            .map_err(fail(Call::Write))?;
+        let object = Object::Namespace(Namespace::User);
+        caps.with(Cap::SYS_RESOURCE, || procfs.limit_user_namespaces(c"0")).map_err(because(
+            Stage::Drop,
+            Call::Write,
+            object,
+            Hint::RestrictedProc,
+        ))?;
     }
     let (uid, gid) = map.inside;
     let (uid, gid) = (Uid::from_raw(uid), Gid::from_raw(gid));

@@ -231,8 +231,8 @@ impl<'a> Root<'a> {
                 Err(Errno::NOENT) => continue,
                 Err(errno) => return Err(fail(Call::Open)(errno)),
             };
-            let cover = clone_tree(self.caps, place.as_fd(), set, Propagation::Private)
-                .map_err(|(call, errno)| fail(call)(errno))?;
+            let private = Propagation::Private;
+            let cover = clone_tree(self.caps, place.as_fd(), set, private, Stage::Build, object)?;
             attach(self.caps, cover.as_fd(), place.as_fd(), c"").map_err(fail(Call::MoveMount))?;
         }
         Ok(())

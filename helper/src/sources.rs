@@ -64,14 +64,12 @@ impl Job {
     pub(crate) fn take_sources(mut self) -> Result<Taken, Problem> {
         let noproc = because(Stage::Clone, Call::Open, Object::None, Hint::NoProc);
         let procfs = Procfs::open().map_err(noproc)?;
+        if let Mode::SetuidRoot | Mode::FileCapabilities = self.mode {
+            show_no_more(&self.request.get().operations, &procfs)?;
+        }
         let mut sources = Vec::with_capacity(self.request.get().operations.len());
         for (index, asked) in self.request.get().operations.iter().enumerate() {
             let object = operation(index);
-            if let (Operation::Proc { .. }, Mode::SetuidRoot | Mode::FileCapabilities) =
-                (asked, self.mode)
-            {
-                show_all(&procfs, object)?;
-            }
             let Some((fd, set, propagation)) = wanted(asked) else {
                 sources.push(Source::None);
                 continue;
@@ -87,7 +85,8 @@ impl Job {
             sources.push(match self.mode {
                 Mode::Unprivileged => Source::Place(Place { path, object, held: fd }),
                 Mode::Root | Mode::SetuidRoot | Mode::FileCapabilities => {
-                    Source::Tree(clone(&self.caps, fd.as_fd(), object, set, propagation)?)
+                    let (fd, stage) = (fd.as_fd(), Stage::Clone);
+                    Source::Tree(clone_tree(&self.caps, fd, set, propagation, stage, object)?)
                 }
             });
         }
@@ -98,14 +97,14 @@ impl Job {
 }
 
 /// Refuses to let a new procfs show what the caller's does not (T49).
-fn show_all(procfs: &Procfs, object: Object) -> Result<(), Failure> {
-    match procfs.is_restricted() {
-        Ok(false) => Ok(()),
-        Ok(true) => {
-            Err(because(Stage::Clone, Call::Fsmount, object, Hint::RestrictedProc)(Errno::PERM))
-        }
-        Err(errno) => Err(because(Stage::Clone, Call::Open, object, Hint::NoProc)(errno)),
+fn show_no_more(list: &[Operation], procfs: &Procfs) -> Result<(), Failure> {
+    let asks = |asked: &Operation| matches!(asked, Operation::Proc { .. });
+    let Some(index) = list.iter().position(asks) else { return Ok(()) };
+    let fail = |call, hint| because(Stage::Clone, call, operation(index), hint);
+    if procfs.is_restricted().map_err(fail(Call::Open, Hint::NoProc))? {
+        return Err(fail(Call::Fsmount, Hint::RestrictedProc)(Errno::PERM));
     }
+    Ok(())
 }
 
 /// Clones what could not be cloned before, in the mount namespace this process has now.
@@ -119,7 +118,8 @@ pub(crate) fn clone_places(
             continue;
         };
         let fd = place.find()?;
-        *source = Source::Tree(clone(caps, fd.as_fd(), place.object, set, propagation)?);
+        let (fd, stage) = (fd.as_fd(), Stage::Clone);
+        *source = Source::Tree(clone_tree(caps, fd, set, propagation, stage, place.object)?);
     }
     Ok(())
 }
@@ -194,21 +194,6 @@ fn terminal(fd: BorrowedFd<'_>, object: Object) -> Result<(), Failure> {
     rustix::termios::tcgetattr(fd).map(drop).map_err(fail)
 }
 
-/// A clone of a source, or why there is none.
-fn clone(
-    caps: &Caps,
-    fd: BorrowedFd<'_>,
-    object: Object,
-    set: Attributes,
-    propagation: Propagation,
-) -> Result<OwnedFd, Failure> {
-    clone_tree(caps, fd, set, propagation).map_err(|(call, errno)| match errno {
-        // The kernel's word for a descriptor from elsewhere.
-        Errno::INVAL => because(Stage::Clone, call, object, Hint::SourceElsewhere)(errno),
-        _ => failed(Stage::Clone, call, object)(errno),
-    })
-}
-
 /// A detached clone of everything mounted at `fd` and below (I6), with its attributes and propagation
 /// before anything can be mounted on it (I5).
 pub(crate) fn clone_tree(
@@ -216,12 +201,15 @@ pub(crate) fn clone_tree(
     fd: BorrowedFd<'_>,
     set: Attributes,
     propagation: Propagation,
-) -> Result<OwnedFd, (Call, Errno)> {
+    stage: Stage,
+    object: Object,
+) -> Result<OwnedFd, Failure> {
+    let fail = |call| failed(stage, call, object);
     let raised = Cap::SYS_ADMIN;
     match caps.with(raised, || open_tree_attr(fd, set, propagation)) {
         // Before Linux 6.15, or filtered away: the same in two steps.
         Err(Errno::NOSYS | Errno::PERM) => {}
-        other => return other.map_err(|errno| (Call::OpenTree, errno)),
+        other => return other.map_err(fail(Call::OpenTree)),
     }
     let flags = OpenTreeFlags::OPEN_TREE_CLONE
         | OpenTreeFlags::OPEN_TREE_CLOEXEC
@@ -229,9 +217,9 @@ pub(crate) fn clone_tree(
         | OpenTreeFlags::AT_RECURSIVE;
     let tree = caps
         .with(raised, || rustix::mount::open_tree(fd, c"", flags))
-        .map_err(|errno| (Call::OpenTree, errno))?;
+        .map_err(fail(Call::OpenTree))?;
     caps.with(raised, || mount_setattr(tree.as_fd(), c"", Depth::Recursive, set, propagation))
-        .map_err(|errno| (Call::MountSetattr, errno))?;
+        .map_err(fail(Call::MountSetattr))?;
     Ok(tree)
 }
 

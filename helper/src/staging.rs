@@ -30,8 +30,14 @@ pub(crate) fn make(sources: &mut [Source], job: &mut Job, procfs: &Procfs) -> Re
         let object = operation(index);
         let fail = |call| failed(Stage::Build, call, object);
         let clone = |file: BorrowedFd<'_>, set| {
-            clone_tree(caps, file, attributes::PLAIN | set, Propagation::Private)
-                .map_err(|(call, errno)| fail(call)(errno))
+            clone_tree(
+                caps,
+                file,
+                attributes::PLAIN | set,
+                Propagation::Private,
+                Stage::Build,
+                object,
+            )
         };
         if let (Operation::UserNamespace { .. }, Mode::Unprivileged) = (asked, *of_helper) {
             let file = procfs.user_namespace().map_err(fail(Call::Open))?;

@@ -12,7 +12,7 @@ use harness::spec::{Spec, open_path, place};
 use harness::{Case, Fixture, Mode, Outcome, case, watch};
 use nix::mount::{MsFlags, mount};
 use nix::sched::{CloneFlags, unshare};
-use stockade_protocol::event::Call;
+use stockade_protocol::event::{Call, Hint};
 use stockade_protocol::request::{Access, Content, Operation, SourceKind, UserNamespace};
 use stockade_protocol::text::Hostname;
 
@@ -22,6 +22,9 @@ pub(crate) const CASES: &[Case] = &[
     case!(t49_a_new_procfs_shows_nothing_that_is_covered_outside).modes(Mode::PRIVILEGED).as_root(),
     case!(t49_a_new_procfs_shows_nothing_that_is_left_out_outside)
         .modes(Mode::PRIVILEGED)
+        .as_root(),
+    case!(t49_what_hides_proc_sys_is_named_where_other_ids_need_it)
+        .modes(&[Mode::Setuid])
         .as_root(),
     case!(t49_mounts_on_empty_directories_of_proc_hide_nothing).modes(Mode::PRIVILEGED).as_root(),
     case!(t50_decoys_over_proc_get_nothing),
@@ -61,12 +64,24 @@ fn t49_a_new_procfs_shows_nothing_that_is_left_out_outside(fixture: &Fixture) ->
     Outcome::Passed
 }
 
+fn t49_what_hides_proc_sys_is_named_where_other_ids_need_it(fixture: &Fixture) -> Outcome {
+    own_mounts(fixture);
+    let place = Some("/proc/sys");
+    mount(place, "/proc/sys", NONE, MsFlags::MS_BIND, NONE).expect("root may");
+    let mut spec = Spec::shell("exit 7");
+    spec.request.operations.retain(|asked| !matches!(asked, Operation::Proc { .. }));
+    spec.request.namespaces.user = UserNamespace::Mapped { uid: 77, gid: 77 };
+    let failure = RawHelper::build(fixture, &spec).failure().expect("a failure");
+    assert_eq!((failure.call, failure.hint), (Call::Write, Hint::RestrictedProc));
+    Outcome::Passed
+}
+
 fn t49_mounts_on_empty_directories_of_proc_hide_nothing(fixture: &Fixture) -> Outcome {
     own_mounts(fixture);
     let place = "/proc/sys/fs/binfmt_misc";
     mount(Some("tmpfs"), place, Some("tmpfs"), MsFlags::empty(), NONE).expect("root may");
     mount(Some("tmpfs"), place, Some("tmpfs"), MsFlags::empty(), NONE).expect("root may");
-    shell(fixture, &[], "test -s /proc/cmdline").assert_code(0);
+    shell(fixture, &[], "test -n \"$(cat /proc/cmdline)\"").assert_code(0);
     Outcome::Passed
 }
 

@@ -63,22 +63,11 @@ pub(crate) fn open_tree_attr(
 ) -> Result<OwnedFd, Errno> {
     // The number is the same on every architecture (since 424 all are).
     const OPEN_TREE_ATTR: libc::c_long = 467;
-    let attr = MountAttr::new(set, propagation);
-    let recursive = libc::c_uint::try_from(libc::AT_RECURSIVE | libc::AT_EMPTY_PATH);
-    let flags = libc::OPEN_TREE_CLONE | libc::OPEN_TREE_CLOEXEC | recursive.unwrap_or(0);
-    // SAFETY: the path is a C string and `attr` a whole `struct mount_attr`; both outlive the call,
-    // which writes to neither.
-    let value = unsafe {
-        libc::syscall(
-            OPEN_TREE_ATTR,
-            fd.as_raw_fd(),
-            c"".as_ptr(),
-            flags,
-            &raw const attr,
-            size_of::<MountAttr>(),
-        )
-    };
-    let number = libc::c_int::try_from(result(value)?).map_err(|_| Errno::BADF)?;
+    let flags = libc::c_uint::try_from(libc::AT_RECURSIVE | libc::AT_EMPTY_PATH).unwrap_or(0)
+        | libc::OPEN_TREE_CLONE
+        | libc::OPEN_TREE_CLOEXEC;
+    let value = call(OPEN_TREE_ATTR, fd, c"", flags, &MountAttr::new(set, propagation))?;
+    let number = libc::c_int::try_from(value).map_err(|_| Errno::BADF)?;
     // SAFETY: the kernel just made this descriptor; nothing else owns it.
     Ok(unsafe { OwnedFd::from_raw_fd(number) })
 }
@@ -92,23 +81,27 @@ pub(crate) fn mount_setattr(
     set: MountAttrFlags,
     propagation: Propagation,
 ) -> Result<(), Errno> {
-    let attr = MountAttr::new(set, propagation);
     let recursive = match depth {
         Depth::Single => 0,
         Depth::Recursive => libc::AT_RECURSIVE,
     };
-    let flags = libc::AT_EMPTY_PATH | recursive;
+    let flags = libc::c_uint::try_from(libc::AT_EMPTY_PATH | recursive).unwrap_or(0);
+    let attr = MountAttr::new(set, propagation);
+    call(libc::SYS_mount_setattr, fd, path, flags, &attr).map(drop)
+}
+
+/// One of the two: they take the same.
+fn call(
+    number: libc::c_long,
+    fd: BorrowedFd<'_>,
+    path: &CStr,
+    flags: libc::c_uint,
+    attr: &MountAttr,
+) -> Result<libc::c_long, Errno> {
+    let (fd, size) = (fd.as_raw_fd(), size_of::<MountAttr>());
     // SAFETY: `path` is a C string and `attr` a whole `struct mount_attr`; both outlive the call,
     // which writes to neither.
-    let value = unsafe {
-        libc::syscall(
-            libc::SYS_mount_setattr,
-            fd.as_raw_fd(),
-            path.as_ptr(),
-            flags,
-            &raw const attr,
-            size_of::<MountAttr>(),
-        )
-    };
-    result(value).map(drop)
+    let value =
+        unsafe { libc::syscall(number, fd, path.as_ptr(), flags, std::ptr::from_ref(attr), size) };
+    result(value)
 }
