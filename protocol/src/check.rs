@@ -90,8 +90,8 @@ pub enum Rule {
     GateCount,
     /// SIGKILL and SIGSTOP cannot be ignored.
     IgnoredSignals,
-    /// At most [`limits::FILESYSTEMS`] file systems are made: one for each `Tmpfs`, `Proc` and
-    /// `Mqueue`, two for `Devices`.
+    /// Where the helper has privilege, at most [`limits::FILESYSTEMS`] file systems are made: one for
+    /// each `Tmpfs`, `Proc` and `Mqueue`, two for `Devices`.
     FilesystemCount,
 }
 
@@ -123,10 +123,12 @@ impl Checked {
         let mapped = self.0.namespaces.user != UserNamespace::Default;
         let capable = self.0.payload.capabilities != 0;
         match mode {
-            Mode::SetuidRoot => rule(!capable, Rule::Capabilities, 0),
-            Mode::FileCapabilities => {
+            Mode::SetuidRoot | Mode::FileCapabilities => {
                 rule(!capable, Rule::Capabilities, 0)?;
-                rule(!mapped, Rule::UserNamespace, 0)
+                let able = mode == Mode::SetuidRoot;
+                rule(able || !mapped, Rule::UserNamespace, 0)?;
+                let made: usize = self.0.operations.iter().map(Operation::filesystems).sum();
+                rule(made <= limits::FILESYSTEMS, Rule::FilesystemCount, 0)
             }
             Mode::Root | Mode::Unprivileged => Ok(()),
         }
@@ -158,8 +160,6 @@ fn supervision(request: &Request) -> Result<(), Refusal> {
 fn operations(request: &Request) -> Result<(), Refusal> {
     let list = &request.operations;
     rule(list.len() <= limits::OPERATIONS, Rule::OperationCount, 0)?;
-    let made: usize = list.iter().map(Operation::filesystems).sum();
-    rule(made <= limits::FILESYSTEMS, Rule::FilesystemCount, 0)?;
     for (index, operation) in list.iter().enumerate() {
         let mode = |bits: u32, limit: u32| rule(bits <= limit, Rule::Mode, index);
         let place = |destination: &Destination| mode(destination.parents, 0o7777);

@@ -149,20 +149,6 @@ fn what_cannot_be_ignored_is_not_to_be() {
 }
 
 #[test]
-fn file_systems_are_counted() {
-    let tmpfs = || Operation::Tmpfs { destination: samples::place("/a"), mode: 0o755, size: None };
-    let devices = || Operation::Devices { destination: samples::place("/dev"), console: None };
-    let filled = |more: Operation| {
-        refusal(0, move |r| {
-            r.operations = vec![tmpfs(); limits::FILESYSTEMS - 1];
-            r.operations.push(more);
-        })
-    };
-    assert_eq!(filled(tmpfs()), None);
-    assert_eq!(filled(devices()), broken(Rule::FilesystemCount), "a /dev is two");
-}
-
-#[test]
 fn a_slave_bind_is_never_read_only() {
     let slave = |access| Bind {
         source: FdIndex(0),
@@ -272,4 +258,20 @@ fn privilege_lends_no_capability_and_no_namespace_of_the_callers_own() {
         [None, None, broken(Rule::UserNamespace), None],
         "I12, T32"
     );
+}
+
+#[test]
+fn file_systems_are_counted_where_all_users_share_them() {
+    let tmpfs = || Operation::Tmpfs { destination: samples::place("/a"), mode: 0o755, size: None };
+    let devices = || Operation::Devices { destination: samples::place("/dev"), console: None };
+    let filled = |last: Operation| {
+        let mut request = samples::smallest();
+        request.operations = vec![tmpfs(); limits::FILESYSTEMS - 1];
+        request.operations.push(last);
+        let checked = check(request, 0).unwrap();
+        ALL_MODES.map(|mode| checked.permits(mode).err())
+    };
+    assert_eq!(filled(tmpfs()), [None; 4]);
+    let many = broken(Rule::FilesystemCount);
+    assert_eq!(filled(devices()), [None, many, many, None], "a /dev is two");
 }

@@ -96,10 +96,6 @@ fn every_rule_is_enforced_by_the_helper(fixture: &Fixture) -> Outcome {
             r.namespaces.pid = Demand::Optional;
             r.operations.push(Operation::Proc { destination: place("/proc"), protect: true });
         }),
-        change(Rule::FilesystemCount, 0, |r| {
-            let cover = Operation::Tmpfs { destination: place("/t"), mode: 0o755, size: None };
-            r.operations.extend(vec![cover; limits::FILESYSTEMS + 1]);
-        }),
         change(Rule::MqueueNeedsIpc, 0, |r| {
             r.namespaces.ipc = Demand::Share;
             r.operations.push(Operation::Mqueue { destination: place("/mq") });
@@ -174,12 +170,18 @@ fn every_rule_is_enforced_by_the_helper(fixture: &Fixture) -> Outcome {
 }
 
 fn rules_about_privilege_are_enforced_by_the_helper(fixture: &Fixture) -> Outcome {
-    // I12: capabilities and, with file capabilities, any user namespace.
+    // I12: capabilities and, with file capabilities, any user namespace. I17: what all users share.
     let capable = |r: &mut Request| r.payload.capabilities = 1 << 21;
     let mapped = |r: &mut Request| r.namespaces.user = UserNamespace::Mapped { uid: 0, gid: 0 };
+    let many = |r: &mut Request| {
+        let cover = Operation::Tmpfs { destination: place("/t"), mode: 0o755, size: None };
+        r.operations.extend(vec![cover; limits::FILESYSTEMS + 1]);
+    };
     if fixture.mode.is_privileged() {
         let expected = Some(Refusal::Rule(Rule::Capabilities, 0));
         assert_eq!(refusal(fixture, "a capability", capable), expected);
+        let expected = Some(Refusal::Rule(Rule::FilesystemCount, 0));
+        assert_eq!(refusal(fixture, "many file systems", many), expected);
     }
     if fixture.mode == Mode::FileCaps {
         let expected = Some(Refusal::Rule(Rule::UserNamespace, 0));
