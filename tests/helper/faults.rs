@@ -8,15 +8,24 @@
 use std::ffi::c_long;
 
 use harness::filter::{lying_about, without_calls};
+use harness::inject;
+use harness::process::Ending;
 use harness::raw::{self, RawHelper, Verdict};
 use harness::report::Report;
 use harness::spec::Spec;
 use harness::{Case, Fixture, Outcome, case};
+use nix::errno::Errno;
 use stockade_protocol::event::Hint;
 use stockade_protocol::request::{Access, Content};
 
 pub(crate) const CASES: &[Case] = &[
     case!(t56_a_missing_call_gives_an_error_or_a_whole_sandbox).as_root().within(120),
+    case!(each_call_in_turn_may_fail).entries(&["T56"]).as_root().within(240),
+    case!(each_call_in_turn_may_fail_in_any_way)
+        .entries(&["T56"])
+        .as_root()
+        .on_request()
+        .within(1800),
     case!(kernels_before_5_12_are_named).entries(&["T41"]).as_root(),
     case!(t29_calls_that_lie_give_no_privilege_away).as_root().within(120),
 ];
@@ -157,6 +166,48 @@ fn t56_a_missing_call_gives_an_error_or_a_whole_sandbox(fixture: &Fixture) -> Ou
             assert!(ended, "{name}: {verdict:?}");
         }
         assert_whole(fixture, &verdict, name);
+    }
+    Outcome::Passed
+}
+
+/// What a call that fails gives.
+const ERRNOS: [Errno; 6] =
+    [Errno::ENOSYS, Errno::EPERM, Errno::ENOMEM, Errno::EINTR, Errno::EMFILE, Errno::ENOSPC];
+
+/// Builds once more for each call of the helper, which fails then, until there is none left. Gives
+/// how many there were.
+#[track_caller]
+fn fail_in_turn(fixture: &Fixture, errno: impl Fn(usize) -> Errno) -> usize {
+    for nth in 0.. {
+        let mut raw = RawHelper::start(raw::helper(fixture).traced());
+        raw.send(&spec(fixture));
+        let Some(failed) = inject::fail(&mut raw.running.process, nth, errno(nth)) else {
+            raw.conclude().assert_exit(0);
+            return nth;
+        };
+        let verdict = raw.conclude_even_killed();
+        let what = format!("call {nth}, {}: {}", failed.number, errno(nth));
+        // Not a crash, whoever of them it was.
+        let ended = matches!(verdict.output.ending, Ending::Exited(_));
+        assert!(ended, "{what}: {verdict:?}");
+        assert_whole(fixture, &verdict, &what);
+    }
+    unreachable!("the helper makes calls without end")
+}
+
+fn each_call_in_turn_may_fail(fixture: &Fixture) -> Outcome {
+    if cfg!(not(target_arch = "x86_64")) {
+        return Outcome::Skipped("calls are made to fail by x86-64's registers".to_owned());
+    }
+    let calls = fail_in_turn(fixture, |nth| ERRNOS[nth % ERRNOS.len()]);
+    assert!(calls > 150, "only {calls} calls were seen");
+    Outcome::Passed
+}
+
+fn each_call_in_turn_may_fail_in_any_way(fixture: &Fixture) -> Outcome {
+    for errno in ERRNOS {
+        let calls = fail_in_turn(fixture, |_| errno);
+        println!("{errno}: {calls} calls");
     }
     Outcome::Passed
 }

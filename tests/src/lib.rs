@@ -18,6 +18,7 @@ pub mod case;
 pub mod filter;
 pub mod fixture;
 pub mod frontend;
+pub mod inject;
 pub mod launch;
 pub mod mode;
 pub mod prefix;

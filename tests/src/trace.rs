@@ -190,13 +190,14 @@ fn is_plain(number: c_long) -> bool {
 
 /// `struct ptrace_syscall_info` of `linux/ptrace.h` as far as entries need it.
 #[repr(C)]
-struct Info {
+pub(crate) struct Info {
     operation: u8,
     padding: [u8; 3],
     architecture: u32,
     instruction: u64,
     stack: u64,
-    number: u64,
+    /// Which call it is.
+    pub(crate) number: u64,
     arguments: [u64; 6],
     rest: [u64; 2],
 }
@@ -297,6 +298,17 @@ fn note(pid: i32, info: &Info) -> Option<Call> {
 /// # Panics
 /// If the kernel does not let it be followed.
 pub fn follow(process: &mut Process) -> Vec<Call> {
+    let mut calls = Vec::new();
+    walk(process, |pid, info| {
+        if let Some(info) = info {
+            calls.extend(note(pid.as_raw(), &info));
+        }
+    });
+    calls
+}
+
+/// The same, and shows each call of each process at its entry, and again without a word at its exit.
+pub(crate) fn walk(process: &mut Process, mut look: impl FnMut(Pid, Option<Info>)) {
     let main = Pid::from_raw(process.pid());
     let stopped = waitpid(main, Some(WaitPidFlag::__WALL)).expect("a tracee");
     assert!(matches!(stopped, WaitStatus::Stopped(..)), "not stopped by its exec: {stopped:?}");
@@ -308,16 +320,13 @@ pub fn follow(process: &mut Process) -> Vec<Call> {
         | Options::PTRACE_O_EXITKILL;
     ptrace::setoptions(main, options).expect("a tracee");
     let mut known = BTreeSet::from([main]);
-    let mut calls = Vec::new();
     // A tracee may be killed between its stop and what is done with it.
     let go = |pid, signal| ptrace::syscall(pid, signal).unwrap_or_default();
     go(main, None);
     loop {
         match waitpid(None, Some(WaitPidFlag::__WALL)) {
             Ok(WaitStatus::PtraceSyscall(pid)) => {
-                if let Some(info) = entry(pid) {
-                    calls.extend(note(pid.as_raw(), &info));
-                }
+                look(pid, entry(pid));
                 go(pid, None);
             }
             Ok(WaitStatus::PtraceEvent(pid, ..)) => {
@@ -335,7 +344,7 @@ pub fn follow(process: &mut Process) -> Vec<Call> {
                 process.has_ended(ending(signal));
             }
             Ok(_) | Err(Errno::EINTR) => {}
-            Err(Errno::ECHILD) => return calls,
+            Err(Errno::ECHILD) => return,
             Err(error) => panic!("waitpid: {error}"),
         }
     }
