@@ -8,7 +8,7 @@ use rustix::fs::Mode as Bits;
 use rustix::io::Errno;
 use rustix::net::{AddressFamily, SocketType, sockopt};
 use rustix::process::{DumpableBehavior, Pid};
-use rustix::thread::{Gid, Uid};
+use rustix::thread::{CapabilitiesSecureBits, Gid, Uid};
 use stockade_protocol::event::{Call, Failure, Mode, Object, Stage};
 
 use crate::Status;
@@ -108,7 +108,10 @@ fn credentials() -> Result<Entry, Failure> {
     let parent = rustix::process::getppid();
     let held = rustix::thread::capabilities(None).map_err(fail(Call::Capset))?;
     let able = held.permitted.contains(Cap::SYS_ADMIN);
-    let mode = match (able, uid.is_root(), euid.is_root()) {
+    // Under SECBIT_NOROOT, capabilities(7), root has no more than the file lends it.
+    let bits = rustix::thread::capabilities_secure_bits().map_err(fail(Call::Prctl))?;
+    let root = uid.is_root() && !bits.contains(CapabilitiesSecureBits::NO_ROOT);
+    let mode = match (able, root, euid.is_root() && !uid.is_root()) {
         (true, true, _) if may_mount(held.permitted).map_err(fail(Call::Capset))? => Mode::Root,
         (true, true, _) => Mode::Unprivileged,
         (true, false, true) => Mode::SetuidRoot,

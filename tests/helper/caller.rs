@@ -7,14 +7,19 @@ use harness::raw::{self, RawHelper};
 use harness::report::Report;
 use harness::spec::Spec;
 use harness::{Case, Fixture, Mode, Outcome, case};
-use stockade_protocol::Event;
+use stockade_protocol::check::Rule;
 use stockade_protocol::request::UserNamespace;
+use stockade_protocol::{Event, Refusal};
 
 pub(crate) const CASES: &[Case] = &[
     case!(root_is_announced_as_root).as_root(),
     case!(root_runs_commands_without_capabilities_unless_asked).entries(&["T13"]).as_root(),
     case!(root_may_keep_capabilities).as_root(),
     case!(root_may_have_other_ids).as_root(),
+    case!(root_without_rights_of_its_own_is_lent_none)
+        .entries(&["T13", "T25"])
+        .as_root()
+        .modes(&[Mode::FileCaps]),
     case!(two_users_do_not_meet).entries(&["T14"]).as_root().modes(Mode::PRIVILEGED),
 ];
 
@@ -69,6 +74,23 @@ fn root_may_have_other_ids(fixture: &Fixture) -> Outcome {
     let verdict = as_root(fixture, &spec);
     verdict.assert_exit(7);
     assert_eq!(verdict.output.text(), "1234\n4321\n");
+    Outcome::Passed
+}
+
+fn root_without_rights_of_its_own_is_lent_none(fixture: &Fixture) -> Outcome {
+    // Under SECBIT_NOROOT user id 0 means nothing: what the helper has, its file lends it.
+    let launch = |fixture: &Fixture| {
+        let powerless = ["setpriv", "--securebits=+noroot,+noroot_locked", "--inh-caps=-all", "--"];
+        Launch::new("/usr/bin/setpriv").argv(powerless).arg(&fixture.helper)
+    };
+    let verdict = RawHelper::run(launch(fixture), &Spec::shell("id -u; exit 7"));
+    verdict.assert_exit(7);
+    let ready = Event::Ready { mode: stockade_protocol::event::Mode::FileCapabilities };
+    assert!(verdict.events.contains(&ready), "{verdict:?}");
+    let mut spec = Spec::shell("exit 7");
+    spec.request.payload.capabilities = 1 << 21;
+    let verdict = RawHelper::run(launch(fixture), &spec);
+    assert_eq!(verdict.refusal(), Some(Refusal::Rule(Rule::Capabilities, 0)), "{verdict:?}");
     Outcome::Passed
 }
 
