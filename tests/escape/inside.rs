@@ -79,6 +79,10 @@ fn t34_init_is_no_stronger_than_the_payload(fixture: &Fixture) -> Outcome {
         assert_eq!(init(set), "0000000000000000", "{set}");
     }
     assert_eq!(init("NoNewPrivs"), "1");
+    assert_eq!(report.status("Seccomp"), "2");
+    for field in ["Seccomp", "Seccomp_filters"] {
+        assert_eq!(init(field), report.status(field), "{field}");
+    }
     assert_eq!(init("Uid"), report.status("Uid"));
     assert_eq!(init("Gid"), report.status("Gid"));
     Outcome::Passed

@@ -337,6 +337,14 @@ fn t15_each_stage_has_no_more_than_the_table_says(fixture: &Fixture) -> Outcome 
         assert!(!talks.contains(&call.number) || call.effective == 0, "{call:?}");
         assert!(call.effective.count_ones() <= 2, "more than a call needs: {call:?}");
     }
+    // What init forks when the sandbox is built, and what becomes the payload, never had anything.
+    let exec = calls.iter().find(|call| call.number == libc::SYS_execve).expect("one exec");
+    let last: Vec<&Call> = calls.iter().filter(|call| call.pid == exec.pid).collect();
+    assert!(last.len() > 2, "it goes somewhere, says that it starts, and is executed: {last:?}");
+    for call in last {
+        assert_eq!(call.permitted | call.effective, 0, "in the last process: {call:?}");
+        assert_eq!(call.uids, [fixture.user.uid; 4], "in the last process: {call:?}");
+    }
     let raised = calls[begin..].iter().filter(|call| call.effective != 0).count();
     assert!(raised > 0, "nothing was ever raised");
     Outcome::Passed

@@ -28,7 +28,7 @@ pub(crate) const CASES: &[Case] = &[
     case!(a_caller_in_a_deleted_directory_is_served).entries(&["T21"]),
     case!(the_umask_is_kept).entries(&["T22"]),
     case!(the_limits_are_kept),
-    case!(the_payload_has_a_process_group_of_its_own),
+    case!(the_payload_has_a_process_group_of_its_own).entries(&["T65"]),
     case!(new_session_gives_a_session),
     case!(the_hostname_can_be_set),
     case!(status_is_reported_as_json),

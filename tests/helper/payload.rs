@@ -33,6 +33,7 @@ pub(crate) const CASES: &[Case] = &[
     case!(a_gate_that_will_not_open_is_a_failure),
     case!(init_holds_locks_and_descriptors),
     case!(init_waits_for_orphans_on_request),
+    case!(init_collects_orphans).entries(&["T79"]),
     case!(the_caller_may_go_on_request),
     case!(stops_are_reported),
     case!(filters_are_installed_in_order).entries(&["T58"]),
@@ -309,6 +310,15 @@ fn init_holds_locks_and_descriptors(fixture: &Fixture) -> Outcome {
     let Some(Event::Failed(failure)) = verdict.events.last() else { panic!("{verdict:?}") };
     assert_eq!((failure.call, failure.object), (Call::Open, Object::Lock(1)));
     assert_eq!(verdict.output.text(), "");
+    Outcome::Passed
+}
+
+fn init_collects_orphans(fixture: &Fixture) -> Outcome {
+    let script = "for i in 1 2 3 4 5; do sh -c 'sleep 0.05 & exit 0'; done; sleep 0.5;
+        cat /proc/[0-9]*/stat | grep -c ') Z '; exit 7";
+    let verdict = RawHelper::build(fixture, &Spec::shell(script));
+    verdict.assert_exit(7);
+    assert_eq!(verdict.output.text(), "0\n", "they stay as zombies");
     Outcome::Passed
 }
 

@@ -4,12 +4,12 @@
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
 use harness::raw::{self, DESCRIPTOR_MARK, RawHelper, Verdict, framed, send_descriptors};
-use harness::spec::{Spec, open_path, open_read};
+use harness::spec::{Spec, open_path, open_read, place};
 use harness::{Case, Fixture, Outcome, case};
 use nix::sys::resource::Resource;
 use stockade_protocol::check::Rule;
 use stockade_protocol::event::{Hint, Stage};
-use stockade_protocol::request::{Access, Content, FdIndex, Operation, Pass, SourceKind};
+use stockade_protocol::request::{Access, Content, FdIndex, Gate, Operation, Pass, SourceKind};
 use stockade_protocol::{Refusal, VERSION, codec};
 
 pub(crate) const CASES: &[Case] = &[
@@ -127,8 +127,9 @@ fn descriptors_that_do_not_fit_the_limit_are_a_failure(fixture: &Fixture) -> Out
         let launch = raw::helper(fixture).limit(Resource::RLIMIT_NOFILE, limit, limit);
         let verdict = RawHelper::run(launch, &spec);
         verdict.assert_declined();
-        let known = verdict.failure().is_some() || verdict.refusal().is_some();
-        assert!(known, "NOFILE {limit}: {verdict:?}");
+        // By its own name, and not as a request with too few of them.
+        let errno = verdict.failure().map(|failure| failure.errno);
+        assert_eq!(errno, Some(libc::EMFILE.unsigned_abs()), "NOFILE {limit}: {verdict:?}");
     }
     Outcome::Passed
 }
@@ -142,10 +143,31 @@ fn unnamed_and_doubly_named_descriptors_are_refused(fixture: &Fixture) -> Outcom
     let mut unnamed = Spec::shell("exit 7");
     let FdIndex(index) = unnamed.add(open_read("/etc/passwd"));
     refused(&unnamed, index);
-    for index in [0, 99, u32::MAX] {
-        let mut spec = Spec::shell("exit 7");
-        spec.request.payload.pass.push(Pass { source: FdIndex(index), target: 9 });
-        refused(&spec, index);
+    // One that is named already, and two that are not there; by every slot that there is.
+    type Slot = fn(&mut Spec, FdIndex);
+    let slots: [Slot; 7] = [
+        |spec, source| spec.request.payload.pass.push(Pass { source, target: 9 }),
+        |spec, source| spec.request.payload.landlock = Some(source),
+        |spec, source| spec.request.supervision.held.push(source),
+        |spec, source| spec.request.supervision.gates.push(Gate { source, end_opens: true }),
+        |spec, source| spec.file("/etc/content", Content::Descriptor(source)),
+        |spec, source| {
+            let content = Content::Descriptor(source);
+            let destination = place("/etc/data");
+            spec.push(Operation::Data { destination, mode: 0o644, content, writable: false });
+        },
+        |spec, source| {
+            spec.request.operations.retain(|step| !matches!(step, Operation::Devices { .. }));
+            let destination = place("/dev");
+            spec.push(Operation::Devices { destination, console: Some(source) });
+        },
+    ];
+    for slot in slots {
+        for index in [0, 99, u32::MAX] {
+            let mut spec = Spec::shell("exit 7");
+            slot(&mut spec, FdIndex(index));
+            refused(&spec, index);
+        }
     }
     Outcome::Passed
 }

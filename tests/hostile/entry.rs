@@ -11,6 +11,7 @@ use harness::raw::{self, RawHelper};
 use harness::report::Report;
 use harness::spec::{Spec, open_path, open_read};
 use harness::{Case, Fixture, Mode, Outcome, case, process, watch};
+use stockade_protocol::event::{Call, Stage};
 
 pub(crate) const CASES: &[Case] = &[
     case!(closed_standard_descriptors_are_refused_or_filled).entries(&["T19"]),
@@ -45,7 +46,13 @@ fn closed_standard_descriptors_are_refused_or_filled(fixture: &Fixture) -> Outco
             }
             let mut raw = RawHelper::start(launch);
             if request {
-                raw.send(&marked());
+                // Whatever stands where one was closed is a device, and not merely what the next
+                // thing that was opened left there.
+                let filled = |number: &i32| closed & (1 << number) != 0;
+                let script = (0..3)
+                    .filter(filled)
+                    .map(|number| format!("test -c /proc/self/fd/{number} || exit 8; "));
+                raw.send(&Spec::shell(&format!("{}exit 7", script.collect::<String>())));
             } else {
                 raw.send_bytes(b"no request, long enough to be a header of one");
             }
@@ -56,6 +63,13 @@ fn closed_standard_descriptors_are_refused_or_filled(fixture: &Fixture) -> Outco
                 verdict.assert_exit(MARK);
             } else {
                 verdict.assert_declined();
+                // Before anything was opened that could break later for want of a place.
+                let failure = verdict.failure().filter(|_| request);
+                let expected = (Stage::LockDown, Call::Dup);
+                assert!(
+                    !request || failure.is_some_and(|f| (f.stage, f.call) == expected),
+                    "{verdict:?}"
+                );
             }
         }
     }

@@ -2,11 +2,12 @@
 //! Resource limits too small to work with (T22).
 
 use std::fs;
+use std::os::unix::fs::MetadataExt;
 
-use harness::process::Ending;
+use harness::process::{Ending, eventually, patience};
 use harness::raw::{self, RawHelper, Verdict};
 use harness::spec::Spec;
-use harness::{Case, Fixture, Outcome, case};
+use harness::{Case, Fixture, Outcome, case, watch};
 use nix::sys::resource::{RLIM_INFINITY, Resource};
 use stockade_protocol::Event;
 use stockade_protocol::request::Content;
@@ -108,6 +109,15 @@ fn a_core_limit_of_the_caller_gives_no_core(fixture: &Fixture) -> Outcome {
             RLIM_INFINITY,
         );
         let raw = RawHelper::start(launch);
+        let pid = raw.running.process.pid();
+        let asleep = || watch::status(pid, "State").filter(|state| state.starts_with('S'));
+        assert!(eventually(patience(), asleep).is_some(), "it does not wait for the request");
+        if fixture.mode.is_privileged() {
+            // The kernel dumps no process whose files in /proc are root's, and where a core would go,
+            // if not to the working directory, is not for this test to say.
+            let owner = fs::metadata(format!("/proc/{pid}/maps")).expect("it waits").uid();
+            assert_eq!(owner, 0, "it would leave a core");
+        }
         raw.running.process.signal(signal);
         let verdict = raw.conclude_even_killed();
         if fixture.mode.is_privileged() {

@@ -35,12 +35,14 @@ fn blocked_signals_change_nothing(fixture: &Fixture) -> Outcome {
 }
 
 fn running_timers_are_stopped(fixture: &Fixture) -> Outcome {
-    // Long enough for the helper to start, short enough to go off several times below.
-    let period = Duration::from_millis(40) * slowness();
+    // Long enough for the helper to start, short enough to go off while it waits for the request: from
+    // there on it has a use for alarm(2) itself, and its children have none of its timers.
+    let period = Duration::from_millis(100) * slowness();
     let timers: [c_int; 3] =
         [libc::ITIMER_REAL as c_int, libc::ITIMER_VIRTUAL as c_int, libc::ITIMER_PROF as c_int];
     for which in timers {
         let mut raw = RawHelper::start(raw::helper(fixture).timer(which, period));
+        std::thread::sleep(period * 3);
         raw.send(&Spec::shell(&format!(
             "sleep {}; i=0; while [ $i -lt 100000 ]; do i=$((i+1)); done; exit 7",
             0.2 * f64::from(slowness())

@@ -285,6 +285,12 @@ fn upper_bits(results: &mut Results) {
             &format!("personality, {name}"),
             call(libc::SYS_personality, [QUERY | bits, 0, 0, 0, 0]),
         );
+        // TIOCSTI; what is not a terminal says ENOTTY where the filter lets it pass.
+        note(
+            results,
+            &format!("ioctl, {name}"),
+            call(libc::SYS_ioctl, [0, 0x5412 | bits, 0, 0, 0]),
+        );
         let flags = c_long::from(libc::CLONE_NEWUSER | libc::SIGCHLD) | bits;
         // SAFETY: without CLONE_VM and with a null stack this is fork; the child only ends.
         let cloned = unsafe { sys::call(libc::SYS_clone, [flags, 0, 0, 0, 0]) };
