@@ -2,7 +2,7 @@
 # make demo   real programs in real sandboxes, from a fresh machine with Rust
 # make check  every test, from the same
 # The others: setup build bench fuzz-args fuzz-decoder install uninstall
-# check-kernels check-kernel-VERSION check-load
+# check-kernels check-kernel-VERSION check-load check-weakened
 
 CARGO ?= cargo
 PREFIX ?= /usr
@@ -31,8 +31,9 @@ SECCOMP_ARCHIVE = $(wildcard $(shell $${CC:-cc} -print-file-name=libseccomp.a))
 SECCOMP = $(if $(SECCOMP_ARCHIVE),LIBSECCOMP_LINK_TYPE=static LIBSECCOMP_LIB_PATH=$(dir $(SECCOMP_ARCHIVE)))
 STATIC_WITH_SECCOMP = $(if $(SECCOMP_ARCHIVE),$(STATIC))
 
-.PHONY: help setup setup-build setup-bench build build-tests build-bench demo check check-kernels \
-	bench fuzz-args fuzz-decoder check-load install uninstall clean
+.PHONY: help setup setup-build setup-bench build build-stockade build-stockade-bwrap \
+	build-stockade-helper build-tests build-bench demo check check-kernels check-load check-weakened \
+	bench fuzz-args fuzz-decoder install uninstall clean
 
 help:
 	@sed -n '2,5s/^# //p' Makefile
@@ -46,13 +47,16 @@ setup-bench:
 
 # The helper is built by itself: its flags are its own, and a later `cargo build` of the whole
 # workspace would put a dynamic one in its place.
-build: setup-build
+build: build-stockade build-stockade-bwrap build-stockade-helper
+	echo $(PREFIX) >$(BUILD)/stockade.prefix
+build-stockade: setup-build
 	$(SECCOMP) $(CARGO) rustc --release --locked -p stockade --bin stockade -- $(STATIC_WITH_SECCOMP)
+build-stockade-bwrap: setup-build
 	$(CARGO) rustc --release --locked -p stockade --no-default-features --bin stockade-bwrap -- $(STATIC)
+	packaging/check-static $(BUILD)/stockade-bwrap
+build-stockade-helper: setup-build
 	$(CARGO) rustc --release --locked -p stockade-helper --bin stockade-helper -- $(STATIC)
 	packaging/check-static $(BUILD)/stockade-helper
-	packaging/check-static $(BUILD)/stockade-bwrap
-	echo $(PREFIX) >$(BUILD)/stockade.prefix
 
 build-tests: build
 	$(CARGO) build --release --locked -p stockade-tests --bins
@@ -78,6 +82,10 @@ check-kernels: setup build-tests
 # Two hundred sandboxes at once, ten thousand one after the other, in each mode.
 check-load: setup build-tests
 	STOCKADE_BUILD_DIR=$(BUILD) tests/run load
+
+# Takes each protection out of the programs in turn: the tests of the threat catalogue have to notice.
+check-weakened: setup
+	tests/run-weakened
 
 bench: build-bench
 	BUILD=$(BUILD) benches/run $(BENCH)

@@ -17,10 +17,30 @@ fn main() -> std::io::Result<()> {
 
 #[cfg(test)]
 mod tests {
+    use harness::weakening::Weakening;
+
     #[test]
     fn every_entry_of_the_catalogue_is_tried_or_explained() {
         let gaps = harness::threats::gaps(&super::cases());
         assert!(gaps.is_empty(), "{gaps:#?}");
+    }
+
+    #[test]
+    fn every_entry_that_is_tried_can_fail() {
+        let directory = std::path::Path::new(env!("CARGO_MANIFEST_DIR"));
+        let weakenings = Weakening::all(&directory.join("weakened")).unwrap();
+        let gaps = harness::weakening::gaps(&weakenings, &super::cases());
+        assert!(gaps.is_empty(), "{gaps:#?}");
+    }
+
+    #[test]
+    fn every_weakening_fits_the_source() {
+        let directory = std::path::Path::new(env!("CARGO_MANIFEST_DIR"));
+        let read = |file: &str| std::fs::read_to_string(directory.join("..").join(file));
+        for weakening in Weakening::all(&directory.join("weakened")).unwrap() {
+            let changed = weakening.apply(read).unwrap_or_else(|error| panic!("{error}"));
+            assert!(!changed.is_empty());
+        }
     }
 
     #[test]

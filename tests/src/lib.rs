@@ -11,6 +11,9 @@
 //! any state a caller can put it in ([`launch`]). [`pty`] is a terminal for it, [`report`] what the
 //! probe saw inside, [`trace`] what the helper asked the kernel for. [`threats`] is the catalogue that
 //! the cases answer. After each case the runner looks for what was left behind ([`watch`]).
+//!
+//! That the cases can fail at all is shown with programs that lack something ([`weakening`],
+//! [`weakened`]).
 
 pub mod account;
 pub mod binaries;
@@ -34,6 +37,8 @@ pub mod sys;
 pub mod threats;
 pub mod trace;
 pub mod watch;
+pub mod weakened;
+pub mod weakening;
 
 pub use case::{Case, Outcome};
 pub use fixture::Fixture;

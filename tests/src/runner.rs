@@ -15,7 +15,7 @@ use crate::prefix::Prefix;
 use crate::process::{Ending, slowness};
 use crate::skips::Allowed;
 use crate::threats::{self, CATALOGUE, Verdict};
-use crate::{Case, Fixture, Mode, Outcome, sys, watch};
+use crate::{Case, Fixture, Mode, Outcome, sys, watch, weakened};
 
 /// Exit status of a child whose case was skipped.
 const SKIPPED: i32 = 77;
@@ -28,6 +28,8 @@ struct Arguments {
     filters: Vec<String>,
     /// Where to write the table of the threat catalogue; then only its cases run.
     matrix: Option<PathBuf>,
+    /// What a run with weakened programs found out for that table.
+    noticed: Option<PathBuf>,
     /// Name and fixture of the only case this process runs.
     one: Option<(String, String)>,
 }
@@ -89,7 +91,9 @@ pub fn main(cases: &[Case]) -> io::Result<i32> {
     }
     let tally = run_all(&plan)?;
     if let Some(file) = &arguments.matrix {
-        fs::write(file, threats::matrix(&tally.results))?;
+        let noticed = arguments.noticed.map(fs::read_to_string).transpose()?;
+        let noticed = weakened::noticed(&noticed.unwrap_or_default());
+        fs::write(file, threats::matrix(&tally.results, &noticed))?;
     }
     for (title, reason) in &tally.failed {
         println!("\n---- {title} ----\n{reason}");
@@ -117,9 +121,11 @@ fn parse(mut words: impl Iterator<Item = String>) -> Result<Arguments, String> {
                     Some((words.next().unwrap_or_default(), words.next().unwrap_or_default()));
             }
             "--matrix" => arguments.matrix = Some(words.next().unwrap_or_default().into()),
+            "--noticed" => arguments.noticed = Some(words.next().unwrap_or_default().into()),
             option if option.starts_with('-') => {
                 return Err(format!(
-                    "usage: suite [--list] [--mode MODE]… [--matrix FILE | FILTER…], not {option}"
+                    "usage: suite [--list] [--mode MODE]… [--matrix FILE [--noticed FILE] | FILTER…], \
+                     not {option}"
                 ));
             }
             _ => arguments.filters.push(word),

@@ -19,6 +19,8 @@ pub struct Threat {
     pub untried: Untried,
     /// What the cases leave out, if they leave out anything.
     pub note: &'static str,
+    /// Modes in which no weakening makes its cases fail, and what holds there without us.
+    pub held: (&'static [Mode], &'static str),
 }
 
 /// Where an entry is not tried.
@@ -33,7 +35,7 @@ pub enum Untried {
 }
 
 const fn threat(id: &'static str, title: &'static str) -> Threat {
-    Threat { id, title, untried: Untried::Never, note: "" }
+    Threat { id, title, untried: Untried::Never, note: "", held: (&[], "") }
 }
 
 impl Threat {
@@ -49,6 +51,11 @@ impl Threat {
 
     const fn note(mut self, note: &'static str) -> Self {
         self.note = note;
+        self
+    }
+
+    const fn held(mut self, modes: &'static [Mode], by: &'static str) -> Self {
+        self.held = (modes, by);
         self
     }
 
@@ -74,8 +81,10 @@ const NO_PRIVILEGE: &str = "there is no privilege to gain";
 pub const CATALOGUE: [Threat; 84] = [
     threat("T01", "the unprivileged half is not trusted"),
     threat("T02", "check as the user, use as root").but(UNPRIVILEGED, NO_PRIVILEGE),
-    threat("T03", "mount points made through symlinks"),
-    threat("T04", "permissions overridden in the caller's directories"),
+    threat("T03", "mount points made through symlinks")
+        .held(UNPRIVILEGED, "the kernel makes no user namespace below a root that is covered, and nothing starts"),
+    threat("T04", "permissions overridden in the caller's directories")
+        .held(UNPRIVILEGED, "to the kernel the helper is its caller"),
     threat("T05", "a descriptor opened again through /proc/self/fd"),
     threat("T06", "writing to descriptors the caller chose"),
     threat("T07", "shared or predictable work directories"),
@@ -87,12 +96,14 @@ pub const CATALOGUE: [Threat; 84] = [
         .note("there is no policy file"),
     threat("T13", "the caller is root").note("served as no boundary, without capabilities"),
     threat("T14", "authorisation by anything but the real uid")
-        .but(UNPRIVILEGED, "the helper is a program of its caller's like any other"),
+        .but(UNPRIVILEGED, "the helper is a program of its caller's like any other")
+        .held(FILE_CAPS, "without CAP_SETUID the helper can be nobody else"),
     threat("T15", "more privilege than needed"),
     threat("T16", "argc 0 and strange argv"),
     threat("T17", "variables of loader, libc and Rust runtime"),
     threat("T18", "the app's environment must not come from the helper"),
-    threat("T19", "closed or odd standard descriptors"),
+    threat("T19", "closed or odd standard descriptors")
+        .held(Mode::PRIVILEGED, "the C library opens /dev/null for a set-id program"),
     threat("T20", "descriptors leaking; renumbering collisions"),
     threat("T21", "working directory and root"),
     threat("T22", "umask and resource limits"),
@@ -101,9 +112,11 @@ pub const CATALOGUE: [Threat; 84] = [
     threat("T25", "no_new_privs, seccomp or LSM state already in place")
         .note("no systemd here; its NoNewPrivileges= is the same flag"),
     threat("T26", "inherited capabilities and groups"),
-    threat("T27", "crashes and core dumps").note("killed by signals; no build with panics yet"),
+    threat("T27", "crashes and core dumps").note("killed by signals; no build with panics yet")
+        .held(UNPRIVILEGED, "a core is the caller's own"),
     threat("T28", "any dumpable moment").but(UNPRIVILEGED, NO_PRIVILEGE),
-    threat("T29", "\"am I still root?\" asked the wrong way"),
+    threat("T29", "\"am I still root?\" asked the wrong way")
+        .held(ALL_BUT_SETUID, "the exec of a user other than root takes every capability"),
     threat("T30", "waiting and identifying by pid")
         .note("every call that sends a signal is looked at; pids are not recycled"),
     threat("T31", "descriptors stolen at exit")
@@ -116,27 +129,33 @@ pub const CATALOGUE: [Threat; 84] = [
     threat("T34", "a reaper stronger than the app"),
     threat("T35", "parent-death signal silently lost"),
     threat("T36", "exit status and readiness forged by the app"),
-    threat("T37", "shared pid namespace or the host's /proc"),
+    threat("T37", "shared pid namespace or the host's /proc")
+        .held(UNPRIVILEGED, "the kernel mounts no procfs of a pid namespace above"),
     threat("T38", "an app the portals cannot identify")
-        .note("the way there; identity file and proxy come with the portals"),
+        .note("the way there; identity file and proxy come with the portals")
+        .held(ALL_BUT_SETUID, "no user namespace of root's can be made"),
     threat("T39", "odd objects as sources"),
     threat("T40", "very deep directories"),
     threat("T41", "reading the mount table"),
     threat("T42", "cloning from another mount namespace"),
-    threat("T43", "mounts of ours travelling to the host"),
+    threat("T43", "mounts of ours travelling to the host")
+        .held(UNPRIVILEGED, "the kernel makes slaves of the mounts of a user namespace above"),
     threat("T44", "mounts of the host arriving later"),
     threat("T45", "read-only that is not recursive"),
-    threat("T46", "unhiding what the administrator covered"),
+    threat("T46", "unhiding what the administrator covered")
+        .held(UNPRIVILEGED, "the kernel clones no mount without those that cover something in it"),
     threat("T47", "clearing or missing mount flags"),
     threat("T48", "residue of the old root"),
     threat("T49", "fresh pseudo file systems reveal more than the host shows"),
-    threat("T50", "being fooled about /proc"),
+    threat("T50", "being fooled about /proc")
+        .held(Mode::PRIVILEGED, "the sandbox's procfs shows nobody who writes to /proc"),
     threat("T51", "writable corners of /proc inside"),
     threat("T52", "/dev"),
     threat("T53", "masks by over-mounting are not stable"),
     threat("T54", "read-only does not stop talking"),
     threat("T55", "namespaces requested but not new"),
-    threat("T56", "quietly doing less"),
+    threat("T56", "quietly doing less")
+        .held(FILE_CAPS, "the exec of a user other than root takes every capability"),
     threat("T57", "new user namespaces inside the sandbox"),
     threat("T58", "filter loaded too early"),
     threat("T59", "swallowing the filter program")
@@ -163,7 +182,7 @@ pub const CATALOGUE: [Threat; 84] = [
     threat("T73", "grants that equal escape").note("no session bus yet: it cannot be granted"),
     threat("T74", "D-Bus filter").left_out("there is no D-Bus yet: `exec` shares no bus"),
     threat("T75", "root's namespace quota")
-        .but(UNPRIVILEGED, "the caller's own user namespace counts against the caller"),
+        .held(FILE_CAPS, "the helper has no user id but the caller's"),
     threat("T76", "descriptor floods and truncation"),
     threat("T77", "slow or dead file systems")
         .note("a pipe that stays silent; no FUSE server that keeps a request"),
@@ -217,16 +236,44 @@ fn name(case: &Case) -> &'static str {
     case.name.strip_prefix("suite::").unwrap_or(case.name)
 }
 
+/// Which weakenings the cases of an entry noticed, and in which modes.
+pub type Noticed = BTreeMap<String, BTreeMap<String, Vec<Mode>>>;
+
+/// The last cell of a row: what is missing where its cases fail.
+fn fails_without(threat: &Threat, noticed: &Noticed) -> String {
+    let tried: Vec<&Mode> = Mode::ALL.iter().filter(|m| threat.reason(**m).is_none()).collect();
+    let mut cell: Vec<String> = Vec::new();
+    for (name, modes) in noticed.get(threat.id).into_iter().flatten() {
+        let some: Vec<&str> =
+            tried.iter().filter(|m| modes.contains(**m)).map(|m| m.name()).collect();
+        let everywhere = some.len() == tried.len();
+        let only = if everywhere { String::new() } else { format!(" ({})", some.join(", ")) };
+        cell.push(format!("`{name}`{only}"));
+    }
+    if cell.is_empty() && !tried.is_empty() {
+        cell.push("**nothing** here".to_owned());
+    }
+    let (modes, by) = threat.held;
+    if !modes.is_empty() {
+        let modes: Vec<&str> = modes.iter().map(|mode| mode.name()).collect();
+        return format!("{}; not in {}: {by}", cell.join(", "), modes.join(" and "));
+    }
+    cell.join(", ")
+}
+
 /// The table of entries and modes, as Markdown.
 #[must_use]
-pub fn matrix(results: &[(&Case, Mode, Verdict)]) -> String {
+pub fn matrix(results: &[(&Case, Mode, Verdict)], noticed: &Noticed) -> String {
     let mut text = String::from(
         "<!-- SPDX-License-Identifier: MIT OR Apache-2.0 -->\n# Threat matrix\n\n\
          Which known ways of breaking such programs are tried, in which mode, with what result. Made by\n\
          `tests/run --matrix docs/threat-matrix.md`, as root; not to be edited. The entries and what is\n\
          not tried are in `tests/src/threats.rs`; a unit test holds that none is forgotten.\n\n\
-         | entry | | file capabilities | setuid root | no privilege | cases |\n\
-         | --- | --- | --- | --- | --- | --- |\n",
+         That the cases can fail is tried as well: each protection of `tests/weakened/` is taken out of\n\
+         the programs in turn. The last column names those without which cases of the row failed, with\n\
+         the modes if it was not in all of them, and what holds without us in the others.\n\n\
+         | entry | | file capabilities | setuid root | no privilege | cases | fails without |\n\
+         | --- | --- | --- | --- | --- | --- | --- |\n",
     );
     let mut reasons: Vec<&str> = Vec::new();
     let mut counts: BTreeMap<&str, u32> = BTreeMap::new();
@@ -270,12 +317,13 @@ pub fn matrix(results: &[(&Case, Mode, Verdict)]) -> String {
         let note = if threat.note.is_empty() { "" } else { "; " };
         writeln!(
             text,
-            "| {} | {}{note}{} | {} | {} |",
+            "| {} | {}{note}{} | {} | {} | {} |",
             threat.id,
             threat.title,
             threat.note,
             cells.join(" | "),
-            names.join(", ")
+            names.join(", "),
+            fails_without(threat, noticed)
         )
         .expect("a string takes everything");
     }
@@ -342,7 +390,7 @@ mod tests {
     }
 
     #[test]
-    fn one_failure_makes_a_row_fail() {
+    fn one_failure_makes_a_row_fail_and_one_weakening_answers_it() {
         let case = Case::new("suite::a::t03_b", nothing);
         let results = [
             (&case, Mode::Setuid, Verdict::Failed),
@@ -350,9 +398,16 @@ mod tests {
             (&case, Mode::FileCaps, Verdict::Passed),
             (&case, Mode::Unprivileged, Verdict::Skipped("it rains".to_owned())),
         ];
-        let text = matrix(&results);
+        let noticed = crate::weakened::noticed("T03 failed setuid a-thing\nT04 failed setuid b\n");
+        let text = matrix(&results, &noticed);
         assert!(text.contains("`a::t03_b` [unprivileged]: it rains"), "{text}");
         let row = text.lines().find(|line| line.starts_with("| T03 ")).unwrap();
-        assert!(row.ends_with("| pass | **fail** | skipped | `a::t03_b` |"), "{row}");
+        let cells =
+            "| pass | **fail** | skipped | `a::t03_b` | `a-thing` (setuid); not in unprivileged: ";
+        assert!(row.contains(cells), "{row}");
+        let row = text.lines().find(|line| line.starts_with("| T05 ")).unwrap();
+        assert!(row.ends_with(" | **nothing** here |"), "{row}");
+        let row = text.lines().find(|line| line.starts_with("| T66 ")).unwrap();
+        assert!(row.ends_with(" |  |"), "{row}");
     }
 }
