@@ -39,11 +39,15 @@ impl Caps {
     ) -> Result<T, Errno> {
         set(self.permitted.intersection(capability), self.permitted)?;
         let result = call();
-        // I3: effective set is empty again here, or this process does not go on.
+        self.lower();
+        result
+    }
+
+    /// I3: effective set is empty again here, or this process does not go on.
+    fn lower(&self) {
         if set(Cap::empty(), self.permitted).is_err() {
             exit(Status::Defect);
         }
-        result
     }
 
     /// Moves this process into a new user namespace and keeps `wanted` of the rights in it. `raised`
@@ -54,9 +58,7 @@ impl Caps {
             // The kernel raised everything there is in the new namespace; that is lowered at once.
             Ok(()) => Self::keep(wanted),
             Err(errno) => {
-                if set(Cap::empty(), self.permitted).is_err() {
-                    exit(Status::Defect);
-                }
+                self.lower();
                 Err(errno)
             }
         }

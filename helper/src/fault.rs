@@ -58,11 +58,6 @@ pub(crate) fn because(
     move |errno| Failure { stage, call, errno: number(errno), object, hint }
 }
 
-/// The object of the operation with this index.
-pub(crate) fn operation(index: usize) -> Object {
-    Object::Operation(u32::try_from(index).unwrap_or(u32::MAX))
-}
-
 /// An errno as it travels.
 pub(crate) fn number(errno: Errno) -> u32 {
     errno.raw_os_error().unsigned_abs()

@@ -10,13 +10,12 @@ use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use rustix::fs::{CWD, Mode as Bits, ResolveFlags};
 use rustix::io::Errno;
 use rustix::process::{Pid, WaitOptions, WaitStatus};
-use rustix::thread::CapabilitySets;
 use stockade_protocol::event::{Call, Exit, Failure, NamespaceId, Object, Stage};
 use stockade_protocol::request::{Init, Supervision};
 use stockade_protocol::{Event, codec};
 
 use crate::Status;
-use crate::caps::Cap;
+use crate::caps::{Cap, Caps};
 use crate::destination::OPEN;
 use crate::fault::{failed, unheard};
 use crate::namespaces::Inside;
@@ -24,7 +23,7 @@ use crate::payload;
 use crate::relinquish::follow_parent;
 use crate::request::Job;
 use crate::sys::payload::Program;
-use crate::sys::process::{Fork, fork};
+use crate::sys::process::fork;
 use crate::sys::start::exit;
 use crate::sys::{fd, signal};
 
@@ -62,8 +61,8 @@ impl Seat {
         }
         let init = rustix::process::getpid();
         let failure = match fork() {
-            Ok(Fork::Child) => payload::run(self, channel, Some(init)),
-            Ok(Fork::Parent(child)) => match isolate(channel, &held, &filters) {
+            Ok(None) => payload::run(self, channel, Some(init)),
+            Ok(Some(child)) => match isolate(channel, &held, &filters) {
                 Ok(()) => reap(channel.as_fd(), child, end_with_payload),
                 Err(failure) => failure,
             },
@@ -80,8 +79,8 @@ fn hold(job: &mut Job) -> Result<Vec<OwnedFd>, Failure> {
     let fail = failed(Stage::Start, Call::Dup, Object::None);
     let held = held.iter().map(|fd| job.descriptors.take(*fd).map_err(&fail));
     let mut kept = held.collect::<Result<Vec<_>, _>>()?;
-    for (index, path) in locks.iter().enumerate() {
-        let object = Object::Lock(u32::try_from(index).unwrap_or(u32::MAX));
+    for (index, path) in (0_u32..).zip(locks) {
+        let object = Object::Lock(index);
         let within = ResolveFlags::NO_MAGICLINKS;
         let file = rustix::fs::openat2(CWD, path.as_c_str(), OPEN, Bits::empty(), within)
             .map_err(failed(Stage::Start, Call::Open, object))?;
@@ -95,9 +94,7 @@ fn hold(job: &mut Job) -> Result<Vec<OwnedFd>, Failure> {
 /// capability.
 fn isolate(channel: &OwnedFd, held: &[OwnedFd], filters: &[Program]) -> Result<(), Failure> {
     let fail = |call| failed(Stage::Start, call, Object::None);
-    let none = Cap::empty();
-    let sets = CapabilitySets { effective: none, permitted: none, inheritable: none };
-    rustix::thread::set_capabilities(None, sets).map_err(fail(Call::Capset))?;
+    Caps::keep(Cap::empty()).and_then(Caps::give_up).map_err(fail(Call::Capset))?;
     // No signal of the terminal ends the sandbox; SIGKILL and the death of the caller do.
     signal::set_mask(u64::MAX).map_err(fail(Call::Sigaction))?;
     let kept = std::iter::once(channel).chain(held).map(AsFd::as_fd);

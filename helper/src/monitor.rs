@@ -33,12 +33,8 @@ pub(crate) struct Ready {
     pub(crate) deadline: Deadline,
 }
 
-/// A message from init or the payload.
-struct Message {
-    event: Event,
-    sender: Option<Pid>,
-    pidfd: Option<OwnedFd>,
-}
+/// A message from init or the payload, with its sender and a pidfd if they came along.
+type Message = (Event, Option<Pid>, Option<OwnedFd>);
 
 impl Ready {
     /// Passes events on until the payload has ended or the caller has gone.
@@ -66,7 +62,7 @@ impl Ready {
                     }
                 }
             }
-            let Message { event, sender, pidfd } = match self.receive() {
+            let (event, sender, pidfd) = match self.receive() {
                 Ok(Some(message)) => message,
                 Ok(None) if running => return self.lost(report),
                 Ok(None) => return self.unfinished(report, Errno::CANCELED),
@@ -143,7 +139,7 @@ impl Ready {
                 _ => {}
             }
         }
-        Ok(Some(Message { event, sender, pidfd }))
+        Ok(Some((event, sender, pidfd)))
     }
 
     /// What is known here about the start of the payload.

@@ -106,19 +106,13 @@ fn enter_user_namespace(job: &Job, procfs: &Procfs) -> Result<(Caps, Option<IdMa
     let devices = |operation: &Operation| matches!(operation, Operation::Devices { .. });
     let nested = wanted.limit_user_namespaces || request.operations.iter().any(devices);
     let inside = if nested { (0, 0) } else { seen };
-    IdMap { inside, outside }.write(procfs, "self", &caps, Cap::SYS_ADMIN).map_err(because(
-        Stage::Namespaces,
-        Call::Write,
-        user,
-        Hint::UserNamespacePowerless,
-    ))?;
+    let powerless = because(Stage::Namespaces, Call::Write, user, Hint::UserNamespacePowerless);
+    let map = IdMap { inside, outside };
+    map.write(procfs, "self", &caps, Cap::SYS_ADMIN).map_err(powerless)?;
     if wanted.limit_user_namespaces {
         // One more is init's own; it counts here, and so would every one below it.
-        caps.with(Cap::SYS_RESOURCE, || procfs.limit_user_namespaces(c"1")).map_err(failed(
-            Stage::Namespaces,
-            Call::Write,
-            user,
-        ))?;
+        let limited = caps.with(Cap::SYS_RESOURCE, || procfs.limit_user_namespaces(c"1"));
+        limited.map_err(failed(Stage::Namespaces, Call::Write, user))?;
     }
     let init = IdMap { inside: seen, outside: (0, 0) };
     Ok((caps, nested.then_some(init)))

@@ -34,9 +34,9 @@ pub(crate) fn filters(request: &Checked) -> Vec<Program> {
 
 /// Installs seccomp programs in this order, for good.
 pub(crate) fn install(filters: &[Program]) -> Result<(), Failure> {
-    for (index, filter) in filters.iter().enumerate() {
-        let object = Object::Filter(u32::try_from(index).unwrap_or(u32::MAX));
-        install_filter(filter).map_err(failed(Stage::Start, Call::Seccomp, object))?;
+    for (index, filter) in (0_u32..).zip(filters) {
+        let fail = failed(Stage::Start, Call::Seccomp, Object::Filter(index));
+        install_filter(filter).map_err(fail)?;
     }
     Ok(())
 }
@@ -109,8 +109,8 @@ pub(crate) fn run(seat: Seat, channel: &OwnedFd, init: Option<Pid>) -> ! {
     }
     // I4: the only exec.
     let (index, errno) = execute(payload, &arguments, &mut script, &environment);
-    let object = Object::Program(u32::try_from(index).unwrap_or(u32::MAX));
-    give_up(channel.as_fd(), &failed(Stage::Start, Call::Execve, object)(errno))
+    let fail = failed(Stage::Start, Call::Execve, Object::Program(index));
+    give_up(channel.as_fd(), &fail(errno))
 }
 
 /// Puts the descriptors of the payload where they are wanted, going through numbers from `free` on;
@@ -187,10 +187,9 @@ fn join_group(group: Group) -> Result<(), Errno> {
 /// Enters the first working directory that can be entered, as the caller, inside (T21).
 fn enter_directory(payload: &Payload) -> Result<CString, Failure> {
     let mut first = failed(Stage::Start, Call::Chdir, Object::None)(Errno::NOENT);
-    for (index, directory) in payload.directories.iter().enumerate() {
-        let object = Object::Directory(u32::try_from(index).unwrap_or(u32::MAX));
-        let entered = rustix::process::chdir(directory.as_c_str());
-        match entered.map_err(failed(Stage::Start, Call::Chdir, object)) {
+    for (index, directory) in (0_u32..).zip(&payload.directories) {
+        let fail = failed(Stage::Start, Call::Chdir, Object::Directory(index));
+        match rustix::process::chdir(directory.as_c_str()).map_err(fail) {
             Ok(()) => return Ok(directory.as_c_str().to_owned()),
             Err(failure) if index == 0 => first = failure,
             Err(_) => {}
@@ -211,9 +210,8 @@ fn set_signals(payload: &Payload) -> Result<(), Errno> {
 
 /// Sets the resource limits of the request.
 fn set_limits(payload: &Payload) -> Result<(), Failure> {
-    for (index, limit) in payload.limits.iter().enumerate() {
-        let object = Object::Limit(u32::try_from(index).unwrap_or(u32::MAX));
-        let fail = failed(Stage::Start, Call::Setrlimit, object);
+    for (index, limit) in (0_u32..).zip(&payload.limits) {
+        let fail = failed(Stage::Start, Call::Setrlimit, Object::Limit(index));
         process::set_limit(limit.resource, limit.soft, limit.hard).map_err(fail)?;
     }
     Ok(())
@@ -237,9 +235,9 @@ fn execute<'a>(
     arguments: &Strings<'_>,
     script: &mut Script<'a>,
     environment: &Strings<'_>,
-) -> (usize, Errno) {
+) -> (u32, Errno) {
     let mut result = (0, Errno::NOENT);
-    for (index, program) in payload.programs.iter().enumerate() {
+    for (index, program) in (0_u32..).zip(&payload.programs) {
         match execve(program.as_c_str(), arguments, environment) {
             Errno::NOENT | Errno::NOTDIR | Errno::STALE | Errno::NODEV | Errno::TIMEDOUT => {}
             Errno::ACCESS => result = (index, Errno::ACCESS),

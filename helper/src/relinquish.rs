@@ -82,12 +82,11 @@ pub(crate) fn follow_parent(follow: bool, parent: &OwnedFd) -> Result<(), Errno>
 /// report where there is none.
 fn keyring() -> Result<Option<Missing>, Failure> {
     match join_new_keyring() {
-        Ok(()) => Ok(None),
         // A kernel without keyrings has nothing to protect.
         Err(errno @ Errno::NOSYS) => {
             Ok(Some(Missing { what: MissingKind::Keyring, errno: number(errno) }))
         }
-        Err(errno) => Err(failed(Stage::Drop, Call::Keyctl, Object::None)(errno)),
+        other => other.map(|()| None).map_err(failed(Stage::Drop, Call::Keyctl, Object::None)),
     }
 }
 

@@ -18,7 +18,7 @@ use stockade_protocol::request::{Destination, Operation, SourceKind};
 use crate::caps::{Cap, Caps};
 use crate::descriptors::Descriptors;
 use crate::destination::{Neighbourhood, PATH, Target};
-use crate::fault::{because, failed, operation};
+use crate::fault::{because, failed};
 use crate::filesystems::{Kind, attributes};
 use crate::idmap::IdMap;
 use crate::namespaces::Inside;
@@ -54,15 +54,16 @@ impl Inside {
         let lent = matches!(job.mode, Mode::SetuidRoot | Mode::FileCapabilities);
         let make_nodes = lent && caps.has(Cap::MKNOD);
         let list = &job.request.get().operations;
+        let objects = || (0_u32..).map(Object::Operation);
         let mut parts = Vec::with_capacity(list.len());
-        for (index, (asked, source)) in list.iter().zip(sources).enumerate() {
-            parts.push(prepare(caps, asked, source, make_nodes, operation(index))?);
+        for (object, (asked, source)) in objects().zip(list.iter().zip(sources)) {
+            parts.push(prepare(caps, asked, source, make_nodes, object)?);
         }
 
         let kind = Kind::Tmpfs { mode: DIRECTORY, size: None };
         let mut root = Root::enter(caps, &procfs, kind.make(caps, Object::None)?)?;
-        for (index, (asked, part)) in list.iter().zip(parts).enumerate() {
-            root.perform(asked, part, &mut job.descriptors, operation(index))?;
+        for (object, (asked, part)) in objects().zip(list.iter().zip(parts)) {
+            root.perform(asked, part, &mut job.descriptors, object)?;
         }
         drop(root);
         Ok(Built { job, procfs, init_namespace })

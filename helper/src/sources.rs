@@ -22,7 +22,7 @@ use stockade_protocol::request::{
 };
 
 use crate::caps::{Cap, Caps};
-use crate::fault::{Problem, because, failed, operation};
+use crate::fault::{Problem, because, failed};
 use crate::filesystems::attributes::{self, Attributes};
 use crate::procfs::Procfs;
 use crate::request::Job;
@@ -68,8 +68,8 @@ impl Job {
             show_no_more(&self.request.get().operations, &procfs)?;
         }
         let mut sources = Vec::with_capacity(self.request.get().operations.len());
-        for (index, asked) in self.request.get().operations.iter().enumerate() {
-            let object = operation(index);
+        for (index, asked) in (0_u32..).zip(&self.request.get().operations) {
+            let object = Object::Operation(index);
             let Some((fd, set, propagation)) = wanted(asked) else {
                 sources.push(Source::None);
                 continue;
@@ -98,9 +98,9 @@ impl Job {
 
 /// Refuses to let a new procfs show what the caller's does not (T49).
 fn show_no_more(list: &[Operation], procfs: &Procfs) -> Result<(), Failure> {
-    let asks = |asked: &Operation| matches!(asked, Operation::Proc { .. });
-    let Some(index) = list.iter().position(asks) else { return Ok(()) };
-    let fail = |call, hint| because(Stage::Clone, call, operation(index), hint);
+    let asks = |(_, asked): &(u32, &Operation)| matches!(asked, Operation::Proc { .. });
+    let Some((index, _)) = (0_u32..).zip(list).find(asks) else { return Ok(()) };
+    let fail = |call, hint| because(Stage::Clone, call, Object::Operation(index), hint);
     if procfs.is_restricted().map_err(fail(Call::Open, Hint::NoProc))? {
         return Err(fail(Call::Fsmount, Hint::RestrictedProc)(Errno::PERM));
     }

@@ -23,7 +23,7 @@ use crate::procfs::Procfs;
 use crate::relinquish::{become_caller, become_root, follow_parent};
 use crate::report::Report;
 use crate::request::Job;
-use crate::sys::process::{Fork, fork};
+use crate::sys::process::fork;
 use crate::sys::signal;
 use crate::sys::start::exit;
 
@@ -32,13 +32,10 @@ impl Inside {
     pub(crate) fn fork_init(self, report: &mut Report) -> Result<Ready, Problem> {
         let fail = |call| failed(Stage::Drop, call, Object::None);
         let (ours, theirs) = channel().map_err(fail(Call::Socket))?;
-        let child = match fork().map_err(fail(Call::Clone))? {
-            Fork::Child => {
-                drop(ours);
-                report.abandon();
-                init::begin(self, theirs)
-            }
-            Fork::Parent(child) => child,
+        let Some(child) = fork().map_err(fail(Call::Clone))? else {
+            drop(ours);
+            report.abandon();
+            init::begin(self, theirs)
         };
         drop(theirs);
         let Self { job, sources, procfs, init_namespace, made } = self;

@@ -14,7 +14,7 @@ use stockade_protocol::request::Operation;
 use crate::caps::Caps;
 use crate::content::fill;
 use crate::destination::{MAKE, PATH};
-use crate::fault::{failed, operation};
+use crate::fault::failed;
 use crate::filesystems::{Kind, attributes};
 use crate::procfs::Procfs;
 use crate::request::Job;
@@ -26,8 +26,9 @@ use crate::sys::mount::Propagation;
 pub(crate) fn make(sources: &mut [Source], job: &mut Job, procfs: &Procfs) -> Result<(), Failure> {
     let Job { mode: of_helper, caps, request, descriptors, .. } = job;
     let mut directory = None;
-    for (index, (source, asked)) in sources.iter_mut().zip(&request.get().operations).enumerate() {
-        let object = operation(index);
+    for (index, (source, asked)) in (0_u32..).zip(sources.iter_mut().zip(&request.get().operations))
+    {
+        let object = Object::Operation(index);
         let fail = |call| failed(Stage::Build, call, object);
         let clone = |file: BorrowedFd<'_>, set| {
             clone_tree(

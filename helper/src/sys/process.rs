@@ -7,25 +7,14 @@ use rustix::thread::UnshareFlags;
 
 use super::result;
 
-/// Which side of a fork this is.
-pub(crate) enum Fork {
-    /// The process that forked, with its child.
-    Parent(Pid),
-    /// The child.
-    Child,
-}
-
-/// `clone(2)` without sharing anything: forks.
+/// `clone(2)` without sharing anything: forks. Gives the child to the parent, and nothing to the child.
 ///
 /// Not the C library's `fork`, whose handlers have nothing to do in a process with one thread.
-pub(crate) fn fork() -> Result<Fork, Errno> {
+pub(crate) fn fork() -> Result<Option<Pid>, Errno> {
     // SAFETY: no memory is shared with the child, and a null stack means the parent's own, copied.
     // The process has one thread, so the child finds every lock of the C library free.
     let pid = result(unsafe { libc::syscall(libc::SYS_clone, libc::SIGCHLD, 0, 0, 0, 0) })?;
-    match i32::try_from(pid).ok().and_then(Pid::from_raw) {
-        Some(child) => Ok(Fork::Parent(child)),
-        None => Ok(Fork::Child),
-    }
+    Ok(i32::try_from(pid).ok().and_then(Pid::from_raw))
 }
 
 /// `unshare(2)`: moves this process into new namespaces.
