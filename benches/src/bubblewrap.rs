@@ -172,7 +172,7 @@ fn step(out: &mut Arguments, recording: &Recording, operation: &Operation) -> io
         Operation::File { content: Content::Descriptor(_), .. } => {
             return Err(io::Error::other("a file from a descriptor cannot be recorded"));
         }
-        Operation::Data { .. } | Operation::UserNamespace { .. } => {
+        Operation::Data { .. } | Operation::UserNamespace { .. } | Operation::Overlay { .. } => {
             return Err(io::Error::other("only what `exec` asks for can be recorded"));
         }
         Operation::Symlink { destination, target } => {

@@ -93,6 +93,7 @@ pub fn plan(recording: &Recording) -> io::Result<Vec<u8>> {
             | Operation::Chmod { .. }
             | Operation::Data { .. }
             | Operation::UserNamespace { .. }
+            | Operation::Overlay { .. }
             | Operation::RemountReadOnly { .. } => None,
         })
         .collect();
@@ -156,6 +157,9 @@ fn operations(request: &Request, words: &mut Words) -> io::Result<()> {
             }
             // The least that shows a user namespace there is to leave it out.
             Operation::UserNamespace { .. } => {}
+            Operation::Overlay { .. } => {
+                return Err(io::Error::other("overlays are not compared"));
+            }
             Operation::Mqueue { destination } => {
                 words.parents(destination, &mut known);
                 words.word("m");

@@ -66,6 +66,9 @@ pub fn refusal(refusal: &Refusal, sandbox: &Sandbox) -> String {
         Rule::UserNamespace => String::from(
             "cannot change ids in the sandbox\nthat takes a user namespace, which with file capabilities would belong to the caller\nuse a setuid root helper, or one without privilege",
         ),
+        Rule::Overlay => format!(
+            "cannot mount {place}\nthe helper has privilege and mounts no overlay of its caller's making\nuse a helper without privilege, where users may have user namespaces"
+        ),
         Rule::Arguments | Rule::Environment => String::from(
             "cannot pass so many or so long arguments\nthey are limited to 2 MiB\npass them in a file",
         ),
@@ -91,6 +94,7 @@ pub fn refusal(refusal: &Refusal, sandbox: &Sandbox) -> String {
         | Rule::Terminal
         | Rule::LockCount
         | Rule::GateCount
+        | Rule::LayerCount
         | Rule::IgnoredSignals => format!("cannot build {place}\nthe helper refuses it ({rule:?})"),
     }
 }
@@ -320,6 +324,9 @@ fn operation(index: usize, sandbox: &Sandbox) -> String {
                 }
                 _ => place,
             }
+        }
+        Operation::Overlay { destination, .. } => {
+            format!("the overlay {}", named(destination.path.as_bytes()))
         }
         Operation::Tmpfs { destination, .. } => {
             format!("an empty {}", named(destination.path.as_bytes()))

@@ -49,7 +49,8 @@ pub(crate) fn prepare(
         Operation::Devices { .. } => {
             Part::Devices(devices::Parts::make(caps, make_nodes, tree, object)?)
         }
-        Operation::Directory { .. }
+        Operation::Overlay { .. }
+        | Operation::Directory { .. }
         | Operation::File { .. }
         | Operation::Symlink { .. }
         | Operation::Chmod { .. }

@@ -181,7 +181,8 @@ impl<'a> Root<'a> {
             | Operation::Proc { .. }
             | Operation::Devices { .. }
             | Operation::Mqueue { .. }
-            | Operation::Data { .. } => Err(fail(Call::MoveMount)(Errno::BADF)),
+            | Operation::Data { .. }
+            | Operation::Overlay { .. } => Err(fail(Call::MoveMount)(Errno::BADF)),
         }
     }
 

@@ -12,7 +12,7 @@ use crate::header::HeaderFault;
 use crate::limits;
 use crate::request::{
     Access, Content, Demand, Destination, FdIndex, Group, Init, Operation, Propagation, Request,
-    Supervision, UserNamespace,
+    Supervision, Upper, UserNamespace,
 };
 
 /// A request that follows every rule of this module.
@@ -93,6 +93,12 @@ pub enum Rule {
     /// Where the helper has privilege, at most [`limits::FILESYSTEMS`] file systems are made: one for
     /// each `Tmpfs`, `Proc` and `Mqueue`, two for `Devices`.
     FilesystemCount,
+    /// An overlay has at least one and at most [`limits::LAYERS`] lower layers, two or more if it
+    /// has no upper one.
+    LayerCount,
+    /// Overlays are refused where the helper lends privilege: layers of the caller's own making would
+    /// be mounted in the host's user namespace.
+    Overlay,
 }
 
 /// Checks the rules of `request`, with which `descriptors` descriptors came.
@@ -122,13 +128,15 @@ impl Checked {
     pub fn permits(&self, mode: Mode) -> Result<(), Refusal> {
         let mapped = self.0.namespaces.user != UserNamespace::Default;
         let capable = self.0.payload.capabilities != 0;
+        let overlay = self.0.overlay();
         match mode {
             Mode::SetuidRoot | Mode::FileCapabilities => {
                 rule(!capable, Rule::Capabilities, 0)?;
                 let able = mode == Mode::SetuidRoot;
                 rule(able || !mapped, Rule::UserNamespace, 0)?;
                 let made: usize = self.0.operations.iter().map(Operation::filesystems).sum();
-                rule(made <= limits::FILESYSTEMS, Rule::FilesystemCount, 0)
+                rule(made <= limits::FILESYSTEMS, Rule::FilesystemCount, 0)?;
+                rule(overlay.is_none(), Rule::Overlay, overlay.unwrap_or_default())
             }
             Mode::Root | Mode::Unprivileged => Ok(()),
         }
@@ -218,6 +226,12 @@ fn operations(request: &Request) -> Result<(), Refusal> {
                 place(destination)?;
                 not_root(destination)?;
             }
+            Operation::Overlay { destination, lower, upper } => {
+                place(destination)?;
+                let least = if *upper == Upper::None { 2 } else { 1 };
+                let sane = (least..=limits::LAYERS).contains(&lower.len());
+                rule(sane, Rule::LayerCount, index)?;
+            }
             Operation::Chmod { path: _, mode: bits } => mode(*bits, 0o7777)?,
             Operation::RemountReadOnly { path: _ } => {}
         }
@@ -277,6 +291,7 @@ fn slots(request: &Request) -> impl Iterator<Item = FdIndex> + '_ {
         Operation::File { content: Content::Bytes(_), .. }
         | Operation::Data { content: Content::Bytes(_), .. }
         | Operation::UserNamespace { .. }
+        | Operation::Overlay { .. }
         | Operation::Tmpfs { .. }
         | Operation::Proc { .. }
         | Operation::Mqueue { .. }
@@ -286,6 +301,7 @@ fn slots(request: &Request) -> impl Iterator<Item = FdIndex> + '_ {
         | Operation::RemountReadOnly { .. } => None,
     });
     operations
+        .chain(request.operations.iter().flat_map(Operation::layers))
         .chain(request.payload.landlock)
         .chain(request.payload.pass.iter().map(|pass| pass.source))
         .chain(request.supervision.held.iter().copied())

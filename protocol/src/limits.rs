@@ -21,6 +21,10 @@ pub const OPERATIONS: usize = 16_384;
 /// Most descriptors that travel with a request: one for each operation.
 pub const DESCRIPTORS: usize = 16_384;
 
+/// Most lower layers of one overlay. With the number of a descriptor for each, their list stays below
+/// the 256 bytes that fsconfig(2) takes.
+pub const LAYERS: usize = 40;
+
 /// Most descriptors in one `SCM_RIGHTS` message. `SCM_MAX_FD` of the kernel is 253.
 pub const DESCRIPTORS_PER_MESSAGE: usize = 250;
 

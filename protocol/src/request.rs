@@ -23,6 +23,14 @@ pub struct Request {
     pub supervision: Supervision,
 }
 
+impl Request {
+    /// The index of the first overlay.
+    #[must_use]
+    pub fn overlay(&self) -> Option<usize> {
+        self.operations.iter().position(|one| matches!(one, Operation::Overlay { .. }))
+    }
+}
+
 /// The position of a descriptor among those that came with the request. Each is named exactly
 /// once, by the slot that says what it is for.
 #[derive(Clone, Copy, PartialOrd, Ord, Hash, Debug, PartialEq, Eq, Encode, Decode)]
@@ -184,6 +192,16 @@ pub enum Operation {
         /// Mount point; made if missing.
         destination: Destination,
     },
+    /// Mounts directories of the host on top of one another (overlayfs, `nosuid`, `nodev`). Refused
+    /// where the helper lends privilege.
+    Overlay {
+        /// Mount point; made if missing.
+        destination: Destination,
+        /// `O_PATH` descriptors of the directories that are only read, the topmost first.
+        lower: Vec<FdIndex>,
+        /// What is on top of these.
+        upper: Upper,
+    },
 }
 
 impl Operation {
@@ -195,7 +213,8 @@ impl Operation {
             Self::Tmpfs { destination, .. }
             | Self::Proc { destination, .. }
             | Self::Devices { destination, .. }
-            | Self::Mqueue { destination } => Some((destination, SourceKind::Directory)),
+            | Self::Mqueue { destination }
+            | Self::Overlay { destination, .. } => Some((destination, SourceKind::Directory)),
             Self::Data { destination, .. } | Self::UserNamespace { destination } => {
                 Some((destination, SourceKind::File))
             }
@@ -213,7 +232,8 @@ impl Operation {
         match self {
             Self::Tmpfs { .. } | Self::Proc { .. } | Self::Mqueue { .. } => 1,
             Self::Devices { .. } => 2,
-            Self::Bind(_)
+            Self::Overlay { .. }
+            | Self::Bind(_)
             | Self::Data { .. }
             | Self::UserNamespace { .. }
             | Self::Directory { .. }
@@ -223,6 +243,50 @@ impl Operation {
             | Self::RemountReadOnly { .. } => 0,
         }
     }
+
+    /// The directories of the host that an overlay is made of: the lower layers, the topmost first,
+    /// then the upper one and its work directory if they are given. Nothing for other operations.
+    pub fn layers(&self) -> impl Iterator<Item = FdIndex> + '_ {
+        let (lower, given) = match self {
+            Self::Overlay { lower, upper: Upper::Directories { upper, work }, .. } => {
+                (lower.as_slice(), [Some(*upper), Some(*work)])
+            }
+            Self::Overlay { lower, upper: Upper::None | Upper::Temporary, .. } => {
+                (lower.as_slice(), [None, None])
+            }
+            Self::Bind(_)
+            | Self::Tmpfs { .. }
+            | Self::Proc { .. }
+            | Self::Devices { .. }
+            | Self::Mqueue { .. }
+            | Self::Directory { .. }
+            | Self::File { .. }
+            | Self::Symlink { .. }
+            | Self::Chmod { .. }
+            | Self::RemountReadOnly { .. }
+            | Self::Data { .. }
+            | Self::UserNamespace { .. } => (&[][..], [None, None]),
+        };
+        lower.iter().copied().chain(given.into_iter().flatten())
+    }
+}
+
+/// The layer of an overlay that changes go to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Encode, Decode)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize))]
+#[cfg_attr(feature = "serde", serde(rename_all = "snake_case"))]
+pub enum Upper {
+    /// There is none: the mount is read-only.
+    None,
+    /// One that goes with the sandbox.
+    Temporary,
+    /// A directory of the host.
+    Directories {
+        /// An `O_PATH` descriptor of it.
+        upper: FdIndex,
+        /// The same of an empty directory on the same file system, for the kernel to work in.
+        work: FdIndex,
+    },
 }
 
 /// See [`Operation::Bind`].

@@ -174,6 +174,7 @@ fn values() -> BTreeMap<&'static str, u64> {
         ARGUMENTS,
         PROGRAMS,
         DIRECTORIES,
+        LAYERS,
         LOCKS,
         GATES,
         PATH_BYTES,

@@ -16,7 +16,7 @@ mod samples;
 use stockade_protocol::event::Mode;
 use stockade_protocol::request::{
     Access, Bind, Content, Demand, FdIndex, Gate, Group, Init, Limit, Operation, Pass, Propagation,
-    Request, SourceKind, UserNamespace,
+    Request, SourceKind, Upper, UserNamespace,
 };
 use stockade_protocol::text::{Argument, Filter, Hostname, Program, SandboxPath, SymlinkTarget};
 use stockade_protocol::{Refusal, check, check::Rule, limits};
@@ -46,7 +46,7 @@ fn gate(index: u32) -> Gate {
 #[test]
 fn the_smallest_and_the_fullest_request_follow_the_rules() {
     assert!(check(samples::smallest(), 0).is_ok());
-    assert!(check(samples::fullest(), 10).is_ok());
+    assert!(check(samples::fullest(), 18).is_ok());
 }
 
 #[test]
@@ -186,6 +186,32 @@ fn lists_of_the_payload_have_their_limits() {
     assert_eq!(refusal(0, |r| r.payload.filters = many), broken(Rule::FilterCount));
 }
 
+fn overlay(layers: u32, upper: Upper) -> Operation {
+    let lower = (0..layers).map(FdIndex).collect();
+    Operation::Overlay { destination: samples::place("/a"), lower, upper }
+}
+
+#[test]
+fn overlays_have_enough_layers_and_not_too_many() {
+    let refused = |layers: u32, upper, more: usize| {
+        let descriptors = usize::try_from(layers).unwrap() + more;
+        refusal(descriptors, |r| r.operations.push(overlay(layers, upper)))
+    };
+    let given = |first: u32| Upper::Directories { upper: FdIndex(first), work: FdIndex(first + 1) };
+    let most = u32::try_from(limits::LAYERS).unwrap();
+    let wrong = broken(Rule::LayerCount);
+    assert_eq!(refused(0, Upper::Temporary, 0), wrong);
+    assert_eq!(refused(0, given(0), 2), wrong);
+    assert_eq!(refused(1, Upper::None, 0), wrong);
+    assert_eq!(refused(most + 1, Upper::Temporary, 0), wrong);
+    for (layers, upper, more) in
+        [(1, Upper::Temporary, 0), (1, given(1), 2), (2, Upper::None, 0), (most, given(most), 2)]
+    {
+        assert_eq!(refused(layers, upper, more), None, "{layers} {upper:?}");
+    }
+    assert_eq!(refused(2, given(1), 1), Some(Refusal::Rule(Rule::DescriptorUse, 1)), "T82");
+}
+
 #[test]
 fn senseless_resource_limits_are_refused() {
     let limit = |resource, soft, hard| Limit { resource, soft, hard };
@@ -243,7 +269,8 @@ fn privilege_lends_no_capability_and_no_namespace_of_the_callers_own() {
     let permitted = |change: fn(&mut Request)| {
         let mut request = samples::smallest();
         change(&mut request);
-        let checked = check(request, 0).unwrap();
+        let descriptors = request.operations.len();
+        let checked = check(request, descriptors).unwrap();
         ALL_MODES.map(|mode| checked.permits(mode).err())
     };
     assert_eq!(permitted(|_| ()), [None, None, None, None]);
@@ -257,6 +284,12 @@ fn privilege_lends_no_capability_and_no_namespace_of_the_callers_own() {
         permitted(|request| request.namespaces.user = UserNamespace::Mapped { uid: 0, gid: 0 }),
         [None, None, broken(Rule::UserNamespace), None],
         "I12, T32"
+    );
+    let refused = broken(Rule::Overlay);
+    assert_eq!(
+        permitted(|request| request.operations.push(overlay(1, Upper::Temporary))),
+        [None, refused, refused, None],
+        "I11, T10"
     );
 }
 

@@ -140,6 +140,11 @@ fn every_rule_is_enforced_by_the_helper(fixture: &Fixture) -> Outcome {
         change(Rule::Ids, 0, |r| {
             r.namespaces.user = UserNamespace::Mapped { uid: u32::MAX, gid: 0 };
         }),
+        change(Rule::LayerCount, 0, |r| {
+            let upper = stockade_protocol::request::Upper::Temporary;
+            let destination = place("/a");
+            r.operations.push(Operation::Overlay { destination, lower: Vec::new(), upper });
+        }),
         change(Rule::DescriptorUse, 5, |r| {
             r.payload.pass.push(Pass { source: stockade_protocol::request::FdIndex(5), target: 9 });
         }),

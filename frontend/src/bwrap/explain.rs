@@ -8,7 +8,7 @@ use rustix::io::Errno;
 use stockade_protocol::Refusal;
 use stockade_protocol::check::Rule;
 use stockade_protocol::event::{Call, Failure, Hint, Namespace, Object, Stage};
-use stockade_protocol::request::{Destination, Operation};
+use stockade_protocol::request::{Destination, Operation, Upper};
 
 use super::message::Fault;
 use super::plan::INVALID_FILTER;
@@ -29,6 +29,19 @@ pub(crate) fn refusal(refusal: &Refusal, sandbox: &Sandbox) -> Fault {
             "--uid and --gid need a user namespace of one's own, which a helper with file \
              capabilities does not give away; use a setuid root helper, or one without privilege",
         );
+    }
+    if let Refusal::Rule(Rule::Overlay, index) = refusal {
+        let asked = usize::try_from(*index).ok().and_then(|at| sandbox.request.operations.get(at));
+        let option = match asked {
+            Some(Operation::Overlay { upper: Upper::Temporary, .. }) => "--tmp-overlay",
+            Some(Operation::Overlay { upper: Upper::None, .. }) => "--ro-overlay",
+            _ => "--overlay",
+        };
+        return Fault::new(format!(
+            "{option} needs a user namespace of one's own, because a privileged helper mounts no \
+             overlay of its caller's making; use a helper without privilege, where users may have \
+             user namespaces"
+        ));
     }
     Fault::other(&explanation::refusal(refusal, sandbox))
 }
@@ -127,6 +140,18 @@ fn operation(
         Operation::Mqueue { destination } => {
             making(destination).unwrap_or_else(|| mounting("mqueue", destination))
         }
+        Operation::Overlay { destination, .. }
+            if call == Call::Fsconfig && errno == Errno::LOOP =>
+        {
+            let place = named(destination.path.as_bytes());
+            Fault::new(format!(
+                "Can't make overlay mount on /newroot{place}: Overlay directories may not overlap"
+            ))
+        }
+        Operation::Overlay { destination, .. } => making(destination).unwrap_or_else(|| {
+            let place = named(destination.path.as_bytes());
+            said(format!("Can't make overlay mount on /newroot{place}"))
+        }),
         Operation::Directory { destination, .. } => {
             said(format!("Can't mkdir {}", named(destination.path.as_bytes())))
         }

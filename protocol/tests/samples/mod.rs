@@ -10,7 +10,7 @@ use stockade_protocol::event::{
 use stockade_protocol::header::HeaderFault;
 use stockade_protocol::request::{
     Access, Bind, Content, Demand, Destination, FdIndex, Gate, Group, Init, Limit, Namespaces,
-    Operation, Pass, Payload, Propagation, Request, SourceKind, Supervision, UserNamespace,
+    Operation, Pass, Payload, Propagation, Request, SourceKind, Supervision, Upper, UserNamespace,
 };
 use stockade_protocol::text::{
     Argument, Filter, Hostname, Program, SandboxPath, SymlinkTarget, TextFault, Variable,
@@ -64,11 +64,15 @@ pub fn place(path: &str) -> Destination {
     Destination { path: SandboxPath::new(path).unwrap(), parents: 0o755 }
 }
 
-/// Every operation, every option of it at least once; uses the descriptors 0 to 4 and 7.
+/// Every operation, every option of it at least once; uses the descriptors 0 to 4, 7 and 10 to 17.
 pub fn operations() -> Vec<Operation> {
     let bind = |source: u32, kind, path: &str, access, propagation| {
         let destination = place(path);
         Operation::Bind(Bind { source: FdIndex(source), kind, destination, access, propagation })
+    };
+    let overlay = |path: &str, lower: &[u32], upper| {
+        let lower = lower.iter().copied().map(FdIndex).collect();
+        Operation::Overlay { destination: place(path), lower, upper }
     };
     let destination = place;
     vec![
@@ -105,10 +109,13 @@ pub fn operations() -> Vec<Operation> {
             writable: true,
         },
         Operation::UserNamespace { destination: destination("/run/.userns") },
+        overlay("/kept", &[10, 11], Upper::Directories { upper: FdIndex(12), work: FdIndex(13) }),
+        overlay("/forgotten", &[14], Upper::Temporary),
+        overlay("/fixed", &[16, 15, 17], Upper::None),
     ]
 }
 
-/// A request with something in every field; uses the descriptors 0 to 9.
+/// A request with something in every field; uses the descriptors 0 to 17.
 pub fn fullest() -> Request {
     let instruction = [6, 0, 0, 0, 0, 0, 0xff, 0x7f];
     Request {

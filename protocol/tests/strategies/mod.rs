@@ -14,7 +14,7 @@ use stockade_protocol::event::{
 use stockade_protocol::header::HeaderFault;
 use stockade_protocol::request::{
     Access, Bind, Content, Demand, Destination, FdIndex, Gate, Group, Init, Limit, Namespaces,
-    Operation, Pass, Payload, Propagation, Request, SourceKind, Supervision, UserNamespace,
+    Operation, Pass, Payload, Propagation, Request, SourceKind, Supervision, Upper, UserNamespace,
 };
 use stockade_protocol::text::{
     Argument, Filter, Hostname, Program, SandboxPath, SymlinkTarget, TextFault, Variable,
@@ -64,6 +64,14 @@ fn content() -> impl Strategy<Value = Content> {
     ]
 }
 
+fn upper() -> impl Strategy<Value = Upper> {
+    prop_oneof![
+        Just(Upper::None),
+        Just(Upper::Temporary),
+        (index(), index()).prop_map(|(upper, work)| Upper::Directories { upper, work })
+    ]
+}
+
 fn operation() -> impl Strategy<Value = Operation> {
     let place = destination;
     prop_oneof![
@@ -95,6 +103,9 @@ fn operation() -> impl Strategy<Value = Operation> {
             }
         ),
         place().prop_map(|destination| Operation::UserNamespace { destination }),
+        (place(), vec(index(), 0..5), upper()).prop_map(|(destination, lower, upper)| {
+            Operation::Overlay { destination, lower, upper }
+        }),
     ]
 }
 
