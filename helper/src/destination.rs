@@ -5,13 +5,14 @@
 use std::ffi::{CStr, CString};
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
-use rustix::fs::{AtFlags, FileType, Mode as Bits, OFlags, ResolveFlags, StatxFlags};
+use rustix::fs::{FileType, Mode as Bits, OFlags, ResolveFlags};
 use rustix::io::Errno;
 use stockade_protocol::event::{Call, Failure, Hint, Object, Stage};
 use stockade_protocol::request::{Destination, SourceKind};
 
 use crate::fault::{because, failed};
 use crate::root::{FILE, Root, bits};
+use crate::sources::glance;
 
 /// How often a lookup is repeated that the kernel gave up because something was renamed meanwhile.
 const PATIENCE: u32 = 64;
@@ -164,11 +165,9 @@ impl Root<'_> {
     }
 }
 
-/// Whether this is a directory, without waiting for the server of a network or FUSE file system.
+/// Whether this is a directory.
 fn is_directory(fd: BorrowedFd<'_>, object: Object) -> Result<bool, Failure> {
-    let how = AtFlags::EMPTY_PATH | AtFlags::STATX_DONT_SYNC;
-    let fail = failed(Stage::Build, Call::Stat, object);
-    let stat = rustix::fs::statx(fd, c"", how, StatxFlags::TYPE).map_err(fail)?;
+    let stat = glance(fd).map_err(failed(Stage::Build, Call::Stat, object))?;
     Ok(FileType::from_raw_mode(stat.stx_mode.into()) == FileType::Directory)
 }
 

@@ -41,7 +41,8 @@ const LINKS: [(&CStr, &CStr); 6] = [
 
 /// What a `/dev` is put together from, made while the old root was in view.
 pub(crate) struct Parts {
-    tmpfs: OwnedFd,
+    /// To be attached before [`Self::fill`].
+    pub(crate) tmpfs: OwnedFd,
     devpts: OwnedFd,
     console: Option<OwnedFd>,
     /// Clones of the host's nodes in the order of `NODES`; empty if they are made.
@@ -62,11 +63,6 @@ impl Parts {
         let tmpfs = Kind::Devices.make(caps, object)?;
         let devpts = Kind::Devpts.make(caps, object)?;
         Ok(Self { tmpfs, devpts, console, nodes })
-    }
-
-    /// The tmpfs, to be attached before [`Self::fill`].
-    pub(crate) fn mount(&self) -> &OwnedFd {
-        &self.tmpfs
     }
 
     /// Puts everything into the tmpfs, once that is attached: a mount cannot be attached to a

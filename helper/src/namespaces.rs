@@ -24,7 +24,7 @@ use crate::filesystems::attributes;
 use crate::idmap::IdMap;
 use crate::procfs::Procfs;
 use crate::report::Report;
-use crate::request::Job;
+use crate::request::{Job, for_overlays};
 use crate::sources::{Source, Taken, clone_places};
 use crate::sys::mount::{Depth, Propagation, mount_setattr};
 use crate::sys::{net, process};
@@ -95,7 +95,7 @@ fn enter_user_namespace(job: &Job, procfs: &Procfs) -> Result<(Caps, Option<IdMa
     // About SETFCAP see `lockdown`; ordinary callers have nothing to raise.
     let caps = job
         .caps
-        .unshare_user(Cap::SETFCAP, build | payload)
+        .unshare_user(Cap::SETFCAP, build | payload | for_overlays(&job.request))
         .map_err(no_user_namespace(Stage::Namespaces))?;
 
     let outside = job.identity.raw();

@@ -3,13 +3,11 @@
 
 use std::os::fd::OwnedFd;
 
-use rustix::io::Errno;
-use stockade_protocol::event::{Call, Failure, Object, Stage};
+use stockade_protocol::event::{Failure, Object};
 use stockade_protocol::request::Operation;
 
 use crate::caps::Caps;
 use crate::devices;
-use crate::fault::failed;
 use crate::filesystems::Kind;
 use crate::sources::Source;
 
@@ -29,18 +27,14 @@ pub(crate) fn prepare(
     make_nodes: bool,
     object: Object,
 ) -> Result<Option<Part>, Failure> {
-    let tree = match source {
-        Source::Tree(tree) => Some(tree),
-        Source::None | Source::Place(_) => None,
-    };
+    let tree = if let Source::Tree(tree) = source { Some(tree) } else { None };
     Ok(Some(match asked {
-        Operation::Bind(_) | Operation::Data { .. } => {
-            // There is one; a sandbox without it would be another one than was asked for.
-            let none = failed(Stage::Build, Call::OpenTree, object)(Errno::BADF);
-            Part::Mount(tree.ok_or(none)?)
-        }
-        // With privilege there is none.
-        Operation::UserNamespace { .. } => return Ok(tree.map(Part::Mount)),
+        // There is one; without it nothing is built (`Root::perform`). With privilege there is none of
+        // the last kind.
+        Operation::Bind(_)
+        | Operation::Data { .. }
+        | Operation::Overlay { .. }
+        | Operation::UserNamespace { .. } => return Ok(tree.map(Part::Mount)),
         Operation::Tmpfs { destination: _, mode, size } => {
             Part::Mount(Kind::Tmpfs { mode: *mode, size: *size }.make(caps, object)?)
         }
@@ -49,8 +43,7 @@ pub(crate) fn prepare(
         Operation::Devices { .. } => {
             Part::Devices(devices::Parts::make(caps, make_nodes, tree, object)?)
         }
-        Operation::Overlay { .. }
-        | Operation::Directory { .. }
+        Operation::Directory { .. }
         | Operation::File { .. }
         | Operation::Symlink { .. }
         | Operation::Chmod { .. }

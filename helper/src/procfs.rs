@@ -79,10 +79,10 @@ impl Procfs {
         rustix::fs::openat2(&self.0, path, flags, Mode::empty(), within)
     }
 
-    /// The namespace file of the user namespace that this process is in.
-    pub(crate) fn user_namespace(&self) -> Result<OwnedFd, Errno> {
+    /// Opens an entry of it as a place. `path` is one of ours; a magic link is followed.
+    pub(crate) fn entry(&self, path: &CStr) -> Result<OwnedFd, Errno> {
         let flags = OFlags::PATH | OFlags::CLOEXEC;
-        rustix::fs::openat(&self.0, c"self/ns/user", flags, Mode::empty())
+        rustix::fs::openat(&self.0, path, flags, Mode::empty())
     }
 
     /// Sets how many user namespaces may be below the one this process is in, `namespaces(7)`.

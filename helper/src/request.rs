@@ -12,6 +12,7 @@ use stockade_protocol::{Checked, Event, Header, Refusal, codec, limits};
 use crate::caps::{Cap, Caps};
 use crate::descriptors::Descriptors;
 use crate::fault::{Problem, failed};
+use crate::filesystems::OVERLAY;
 use crate::lockdown::{BUILD, Entry, Identity, MAP};
 use crate::patience::{self, Deadline};
 use crate::report::Report;
@@ -59,10 +60,15 @@ fn needed(mode: Mode, request: &Checked) -> Cap {
         Mode::Root => {
             let payload = Cap::from_bits_retain(request.get().payload.capabilities);
             let more = Cap::SETPCAP.union(Cap::SETFCAP);
-            BUILD.union(MAP).union(more).union(payload)
+            BUILD.union(MAP).union(more).union(payload).union(for_overlays(request))
         }
         Mode::Unprivileged => Cap::SETFCAP,
     }
+}
+
+/// What the overlays of this request take besides.
+pub(crate) fn for_overlays(request: &Checked) -> Cap {
+    if request.get().overlay().is_some() { OVERLAY } else { Cap::empty() }
 }
 
 /// Header, request, descriptors, in this order and nothing more.

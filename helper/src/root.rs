@@ -9,7 +9,7 @@
 use std::ffi::CStr;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
-use rustix::fs::{AtFlags, CWD, FileType, Mode as Bits, ResolveFlags, StatxAttributes, StatxFlags};
+use rustix::fs::{CWD, FileType, Mode as Bits, ResolveFlags, StatxAttributes};
 use rustix::io::Errno;
 use rustix::mount::{MoveMountFlags, UnmountFlags};
 use stockade_protocol::event::{Call, Failure, Hint, Mode, Object, Stage};
@@ -25,7 +25,7 @@ use crate::namespaces::Inside;
 use crate::parts::{Part, prepare};
 use crate::procfs::Procfs;
 use crate::request::Job;
-use crate::sources::clone_tree;
+use crate::sources::{clone_tree, glance};
 use crate::staging;
 use crate::sys::mount::{Depth, Propagation, mount_setattr};
 
@@ -105,7 +105,7 @@ impl<'a> Root<'a> {
         };
         let mount = match &part {
             Part::Mount(mount) => mount,
-            Part::Devices(parts) => parts.mount(),
+            Part::Devices(parts) => &parts.tmpfs,
         };
         let covers_root = self.mount(mount, destination, kind, object)?;
         match (asked, part) {
@@ -261,11 +261,9 @@ fn pivot(caps: &Caps, mount: BorrowedFd<'_>, object: Object) -> Result<(), Failu
 }
 
 /// In which mount this is, and whether it is the root of it: by inode numbers the root of a btrfs
-/// subvolume could be another's. Does not wait for the server of a file system.
+/// subvolume could be another's.
 fn place(fd: BorrowedFd<'_>, object: Object) -> Result<(u64, bool), Failure> {
-    let how = AtFlags::EMPTY_PATH | AtFlags::STATX_DONT_SYNC;
-    let stat = rustix::fs::statx(fd, c"", how, StatxFlags::MNT_ID);
-    let stat = stat.map_err(failed(Stage::Build, Call::Stat, object))?;
+    let stat = glance(fd).map_err(failed(Stage::Build, Call::Stat, object))?;
     Ok((stat.stx_mnt_id, stat.stx_attributes.contains(StatxAttributes::MOUNT_ROOT)))
 }
 

@@ -12,14 +12,12 @@
 use std::ffi::CString;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
-use rustix::fs::{AtFlags, CWD, Mode as Bits, OFlags, ResolveFlags, StatxFlags};
+use rustix::fs::{AtFlags, CWD, Mode as Bits, OFlags, ResolveFlags, Statx, StatxFlags};
 use rustix::io::Errno;
 use rustix::mount::OpenTreeFlags;
 use stockade_protocol::Checked;
 use stockade_protocol::event::{Call, Failure, Hint, Mode, Object, Stage};
-use stockade_protocol::request::{
-    Access, Bind, FdIndex, Operation, Propagation as Asked, SourceKind,
-};
+use stockade_protocol::request::{Access, FdIndex, Operation, Propagation as Asked, SourceKind};
 
 use crate::caps::{Cap, Caps};
 use crate::fault::{Problem, because, failed};
@@ -34,17 +32,18 @@ const NSFS_MAGIC: i64 = 0x6e73_6673;
 /// Longest path of a source, `PATH_MAX` (T40).
 const SOURCE_PATH: usize = 4096;
 
-/// One source, by the index of its operation.
+/// What one operation is made of, by its index.
 pub(crate) enum Source {
-    /// The operation has none.
-    None,
-    /// A detached clone, with its final attributes.
+    /// A detached clone, with its final attributes, or another detached mount.
     Tree(OwnedFd),
-    /// Where to find it once there is a mount namespace of our own.
-    Place(Place),
+    /// Where to find it once there is a mount namespace of our own. Most operations need nothing.
+    Places(Vec<Place>),
+    /// What was found there, where it is no clone that is needed: the kernel takes for a layer of an
+    /// overlay only what is mounted in the mount namespace of whoever makes it.
+    Layers(Vec<OwnedFd>),
 }
 
-/// A host object that still has to be cloned.
+/// A host object that still has to be found.
 pub(crate) struct Place {
     path: CString,
     object: Object,
@@ -70,22 +69,28 @@ impl Job {
         let mut sources = Vec::with_capacity(self.request.get().operations.len());
         for (index, asked) in (0_u32..).zip(&self.request.get().operations) {
             let object = Object::Operation(index);
+            let mut place = |fd| -> Result<Place, Failure> {
+                let fail = failed(Stage::Clone, Call::Dup, object);
+                let held = self.descriptors.take(fd).map_err(fail)?;
+                let path = match directory_path(asked, held.as_fd()) {
+                    Some(path) => path,
+                    None => inspect(&procfs, held.as_fd(), object)?,
+                };
+                Ok(Place { path, object, held })
+            };
             let Some((fd, set, propagation)) = wanted(asked) else {
-                sources.push(Source::None);
+                sources.push(Source::Places(asked.layers().map(place).collect::<Result<_, _>>()?));
                 continue;
             };
-            let fd = self.descriptors.take(fd).map_err(failed(Stage::Clone, Call::Dup, object))?;
-            let path = match directory_path(asked, fd.as_fd()) {
-                Some(path) => path,
-                None => inspect(&procfs, fd.as_fd(), object)?,
-            };
+            let found = place(fd)?;
+            let fd = found.held.as_fd();
             if let Operation::Devices { .. } = asked {
-                terminal(fd.as_fd(), object)?;
+                terminal(fd, object)?;
             }
             sources.push(match self.mode {
-                Mode::Unprivileged => Source::Place(Place { path, object, held: fd }),
+                Mode::Unprivileged => Source::Places(vec![found]),
                 Mode::Root | Mode::SetuidRoot | Mode::FileCapabilities => {
-                    let (fd, stage) = (fd.as_fd(), Stage::Clone);
+                    let stage = Stage::Clone;
                     Source::Tree(clone_tree(&self.caps, fd, set, propagation, stage, object)?)
                 }
             });
@@ -107,19 +112,22 @@ fn show_no_more(list: &[Operation], procfs: &Procfs) -> Result<(), Failure> {
     Ok(())
 }
 
-/// Clones what could not be cloned before, in the mount namespace this process has now.
+/// Finds and clones what could not be before, in the mount namespace this process has now.
 pub(crate) fn clone_places(
     sources: &mut [Source],
     request: &Checked,
     caps: &Caps,
 ) -> Result<(), Failure> {
     for (source, asked) in sources.iter_mut().zip(&request.get().operations) {
-        let (Source::Place(place), Some((_, set, propagation))) = (&*source, wanted(asked)) else {
-            continue;
+        let Source::Places(places) = &*source else { continue };
+        let found = places.iter().map(Place::find).collect::<Result<Vec<_>, _>>()?;
+        *source = match (places.first(), found.first(), wanted(asked)) {
+            (Some(Place { object, .. }), Some(fd), Some((_, set, propagation))) => {
+                let (fd, stage) = (fd.as_fd(), Stage::Clone);
+                Source::Tree(clone_tree(caps, fd, set, propagation, stage, *object)?)
+            }
+            _ => Source::Layers(found),
         };
-        let fd = place.find()?;
-        let (fd, stage) = (fd.as_fd(), Stage::Clone);
-        *source = Source::Tree(clone_tree(caps, fd, set, propagation, stage, place.object)?);
     }
     Ok(())
 }
@@ -146,10 +154,7 @@ fn wanted(operation: &Operation) -> Option<(FdIndex, Attributes, Propagation)> {
 /// it is neither a symlink nor a namespace, and its path is no longer than paths may be, which is
 /// all that [`inspect`] finds out, and at a fraction of the cost.
 fn directory_path(asked: &Operation, fd: BorrowedFd<'_>) -> Option<CString> {
-    let directory = |bind: &Bind| bind.kind == SourceKind::Directory;
-    if !matches!(asked, Operation::Bind(bind) if directory(bind)) {
-        return None;
-    }
+    asked.mount_point().filter(|(_, kind)| *kind == SourceKind::Directory)?;
     rustix::process::fchdir(fd).ok()?;
     let path = rustix::process::getcwd(Vec::new()).ok()?;
     // Anything else is "(unreachable)": not below our root.
@@ -223,6 +228,12 @@ pub(crate) fn clone_tree(
     Ok(tree)
 }
 
+/// What an object is, without waiting for the server of a network or FUSE file system.
+pub(crate) fn glance(fd: BorrowedFd<'_>) -> Result<Statx, Errno> {
+    let how = AtFlags::EMPTY_PATH | AtFlags::STATX_DONT_SYNC;
+    rustix::fs::statx(fd, c"", how, StatxFlags::TYPE | StatxFlags::INO | StatxFlags::MNT_ID)
+}
+
 impl Place {
     /// Opens the object in this process's mount namespace. Without privilege: the path is the
     /// kernel's, no link is followed, and device and inode number have to be those of the
@@ -233,17 +244,14 @@ impl Place {
         let fd = rustix::fs::openat2(CWD, &self.path, flags, Bits::empty(), within)
             .map_err(because(Stage::Clone, Call::Open, self.object, Hint::SourceElsewhere))?;
         let identity = |fd: BorrowedFd<'_>| {
-            let how = AtFlags::EMPTY_PATH | AtFlags::STATX_DONT_SYNC;
-            let what = StatxFlags::INO | StatxFlags::TYPE;
-            rustix::fs::statx(fd, c"", how, what)
+            glance(fd)
                 .map(|stat| (stat.stx_dev_major, stat.stx_dev_minor, stat.stx_ino))
                 .map_err(failed(Stage::Clone, Call::Stat, self.object))
         };
         if identity(fd.as_fd())? == identity(self.held.as_fd())? {
-            Ok(fd)
-        } else {
-            let replaced = because(Stage::Clone, Call::Stat, self.object, Hint::SourceReplaced);
-            Err(replaced(Errno::STALE))
+            return Ok(fd);
         }
+        let replaced = because(Stage::Clone, Call::Stat, self.object, Hint::SourceReplaced);
+        Err(replaced(Errno::STALE))
     }
 }

@@ -1,11 +1,17 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! The steps of building the root.
 
+use std::fs::Permissions;
+use std::os::unix::fs::PermissionsExt as _;
+use std::path::{Path, PathBuf};
+
 use harness::raw::RawHelper;
-use harness::spec::{Spec, open_read, place, sandbox_path};
+use harness::spec::{Spec, open_link, open_path, open_read, place, sandbox_path};
 use harness::{Case, Fixture, Mode, Outcome, case};
-use stockade_protocol::event::Hint;
-use stockade_protocol::request::{Access, Content, Operation};
+use stockade_protocol::Refusal;
+use stockade_protocol::check::Rule;
+use stockade_protocol::event::{Call, Hint};
+use stockade_protocol::request::{Access, Content, FdIndex, Operation, Upper};
 
 pub(crate) const CASES: &[Case] = &[
     case!(binds_are_what_they_say),
@@ -27,6 +33,13 @@ pub(crate) const CASES: &[Case] = &[
     case!(a_destination_of_another_kind_is_a_failure),
     case!(steps_are_taken_in_order),
     case!(thousands_of_binds_are_built).entries(&["T78"]).within(120),
+    case!(layers_are_merged_and_the_topmost_wins).modes(&[Mode::Unprivileged]),
+    case!(changes_to_an_overlay_go_where_they_are_to).modes(&[Mode::Unprivileged]),
+    case!(a_work_directory_that_may_not_be_entered_is_used).modes(&[Mode::Unprivileged]),
+    case!(as_many_layers_as_there_may_be).modes(&[Mode::Unprivileged]),
+    case!(overlays_leave_nothing_behind).modes(&[Mode::Unprivileged]),
+    case!(t39_layers_that_are_no_directories_are_refused).modes(&[Mode::Unprivileged]),
+    case!(t10_privilege_mounts_no_overlay).modes(&[Mode::Setuid, Mode::FileCaps]),
 ];
 
 #[track_caller]
@@ -330,5 +343,191 @@ fn thousands_of_binds_are_built(fixture: &Fixture) -> Outcome {
     let verdict = RawHelper::run(launch, &spec);
     verdict.assert_exit(0);
     assert_eq!(verdict.output.text(), format!("{MANY}\n"));
+    Outcome::Passed
+}
+
+/// The directories `low`, which has `a` and `b`, and `high`, which has another `b`.
+fn layers(fixture: &Fixture) -> [PathBuf; 2] {
+    let layers = ["high", "low"].map(|name| fixture.directory(name));
+    fixture.file("low/a", "low a\n");
+    fixture.file("low/b", "low b\n");
+    fixture.file("high/b", "high b\n");
+    layers
+}
+
+fn overlay(spec: &mut Spec, place_: &str, lower: &[PathBuf], upper: Upper) {
+    let lower: Vec<FdIndex> = lower.iter().map(|path| spec.add(open_path(path))).collect();
+    spec.push(Operation::Overlay { destination: place(place_), lower, upper });
+}
+
+/// Lets a directory of mode 0 be removed.
+fn open_up(path: &Path) {
+    std::fs::set_permissions(path, Permissions::from_mode(0o700)).expect("own directory");
+}
+
+fn directories(spec: &mut Spec, upper: &Path, work: &Path) -> Upper {
+    Upper::Directories { upper: spec.add(open_path(upper)), work: spec.add(open_path(work)) }
+}
+
+fn layers_are_merged_and_the_topmost_wins(fixture: &Fixture) -> Outcome {
+    let layers = layers(fixture);
+    let mut spec = Spec::shell(
+        "cat /o/a /o/b; grep -c ' / /o ro,nosuid,nodev.* - overlay' /proc/self/mountinfo;
+         grep -c $PWD/low /proc/self/mountinfo; (echo x >/o/a) 2>/dev/null || echo refused",
+    );
+    overlay(&mut spec, "/o", &layers, Upper::None);
+    shows(fixture, &spec, "low a\nhigh b\n1\n0\nrefused\n");
+    Outcome::Passed
+}
+
+fn changes_to_an_overlay_go_where_they_are_to(fixture: &Fixture) -> Outcome {
+    let layers = layers(fixture);
+    let (upper, work) = (fixture.directory("upper"), fixture.directory("work"));
+    let script = "echo new >/o/a; echo new >/o/new; rm /o/b; cat /o/a; ls /o;
+         grep -c ' / /o rw,nosuid,nodev.* - overlay' /proc/self/mountinfo";
+    let read = |path: &str| std::fs::read_to_string(fixture.scratch.join(path));
+    for kept in [false, true] {
+        let mut spec = Spec::shell(script);
+        let to = if kept { directories(&mut spec, &upper, &work) } else { Upper::Temporary };
+        overlay(&mut spec, "/o", &layers, to);
+        shows(fixture, &spec, "new\na\nnew\n1\n");
+        assert_eq!(read("low/a").expect("it is there"), "low a\n");
+        assert_eq!(read("high/b").expect("it is there"), "high b\n");
+        assert!(!fixture.scratch.join("high/new").exists());
+        assert_eq!(read("upper/a").ok().as_deref(), kept.then_some("new\n"));
+    }
+    // What was kept is there the next time.
+    let mut spec = Spec::shell("cat /o/a; ls /o");
+    let to = directories(&mut spec, &upper, &work);
+    overlay(&mut spec, "/o", &layers, to);
+    shows(fixture, &spec, "new\na\nnew\n");
+    open_up(&work.join("work"));
+    Outcome::Passed
+}
+
+fn a_work_directory_that_may_not_be_entered_is_used(fixture: &Fixture) -> Outcome {
+    // The kernel makes a directory of mode 0 in it. The payload gets no capability for that, and no
+    // more than its ids allow in the layers.
+    let layers = layers(fixture);
+    let closed = fixture.directory("low/closed");
+    std::fs::set_permissions(&closed, Permissions::from_mode(0o000)).expect("own directory");
+    let (upper, work) = (fixture.directory("upper"), fixture.directory("work"));
+    let mut spec = Spec::shell(
+        "mv /o/a /o/c && cat /o/c; ls /o/closed 2>/dev/null || echo closed;
+         grep -h ^Cap /proc/self/status /proc/1/status | cut -f2 | sort -u",
+    );
+    spec.request.supervision.init = stockade_protocol::request::Init::Payload;
+    let to = directories(&mut spec, &upper, &work);
+    overlay(&mut spec, "/o", &layers, to);
+    let verdict = RawHelper::build(fixture, &spec);
+    verdict.assert_exit(0);
+    let text = verdict.output.text();
+    open_up(&closed);
+    open_up(&work.join("work"));
+    let start = "low a\nclosed\n0000000000000000\n";
+    assert!(text.starts_with(start), "{text} {}", verdict.output.errors());
+    Outcome::Passed
+}
+
+fn as_many_layers_as_there_may_be(fixture: &Fixture) -> Outcome {
+    let many: Vec<PathBuf> = (0..stockade_protocol::limits::LAYERS)
+        .map(|number| {
+            let layer = fixture.directory(&format!("layer{number}"));
+            fixture.file(&format!("layer{number}/f{number}"), "");
+            layer
+        })
+        .collect();
+    let mut spec = Spec::shell("ls /o | wc -l");
+    // Descriptors with high numbers.
+    for number in 0..300 {
+        spec.bind("/etc/passwd", &format!("/m/{number}"), Access::ReadOnly);
+    }
+    overlay(&mut spec, "/o", &many, Upper::Temporary);
+    shows(fixture, &spec, &format!("{}\n", many.len()));
+    Outcome::Passed
+}
+
+fn overlays_leave_nothing_behind(fixture: &Fixture) -> Outcome {
+    let layers = layers(fixture);
+    let mut spec = Spec::shell(
+        "ls -di / | cut -d/ -f1; ls -di /.. | cut -d/ -f1; ls /proc/self/fd; pwd;
+         grep -c ' - tmpfs' /proc/self/mountinfo",
+    );
+    overlay(&mut spec, "/o", &layers, Upper::Temporary);
+    let verdict = RawHelper::build(fixture, &spec);
+    verdict.assert_exit(0);
+    let lines: Vec<_> = verdict.output.text().lines().map(String::from).collect();
+    assert_eq!(lines.first(), lines.get(1), "root and what is above it (I7)");
+    assert_eq!(
+        lines.get(2..7),
+        Some(&["0", "1", "2", "3", "/"].map(String::from)[..]),
+        "{lines:?}"
+    );
+    Outcome::Passed
+}
+
+fn t39_layers_that_are_no_directories_are_refused(fixture: &Fixture) -> Outcome {
+    let good = layers(fixture);
+    let link = fixture.scratch.join("link");
+    std::os::unix::fs::symlink("low", &link).expect("own directory");
+    let replaced = fixture.directory("replaced");
+    let held = open_path(&replaced);
+    std::fs::remove_dir(&replaced).expect("own directory");
+    // By this name the kernel knows what was there.
+    fixture.directory("replaced (deleted)");
+    let file = open_path(good[1].join("a"));
+    let (reader, _writer) = nix::unistd::pipe().expect("a pipe");
+    for (layer, expected) in [
+        (open_link(&link), Some(Hint::SourceIsSymlink)),
+        (open_link("/proc/self/cwd"), Some(Hint::SourceIsSymlink)),
+        (open_path("/proc/self/ns/user"), Some(Hint::SourceIsNamespace)),
+        (open_read("/proc/self/ns/mnt"), Some(Hint::SourceIsNamespace)),
+        (reader, Some(Hint::SourceElsewhere)),
+        (held, Some(Hint::SourceReplaced)),
+        (file, None),
+    ] {
+        for position in 0..4 {
+            let mut spec = Spec::shell("exit 7");
+            let mut fds: Vec<_> = good.iter().chain(&good).map(open_path).collect();
+            if position < 2 {
+                fds.truncate(2);
+            }
+            if let Some(fd) = fds.get_mut(position) {
+                *fd = layer.try_clone().expect("room");
+            }
+            let mut fds = fds.into_iter().map(|fd| spec.add(fd)).collect::<Vec<_>>();
+            let upper = match fds.split_off(2)[..] {
+                [upper, work] => Upper::Directories { upper, work },
+                _ => Upper::Temporary,
+            };
+            spec.push(Operation::Overlay { destination: place("/o"), lower: fds, upper });
+            let verdict = RawHelper::build(fixture, &spec);
+            verdict.assert_declined();
+            let failure = verdict.failure().expect("a failure");
+            match expected {
+                Some(hint) => assert_eq!(failure.hint, hint, "{position} {failure:?}"),
+                None => assert_eq!(failure.call, Call::Fsconfig, "{position} {failure:?}"),
+            }
+        }
+    }
+    Outcome::Passed
+}
+
+fn t10_privilege_mounts_no_overlay(fixture: &Fixture) -> Outcome {
+    let layers = layers(fixture);
+    for upper in [Upper::None, Upper::Temporary] {
+        let mut spec = Spec::shell("exit 7");
+        overlay(&mut spec, "/o", &layers, upper);
+        let at = u32::try_from(spec.request.operations.len() - 1).expect("not that many");
+        let verdict = RawHelper::build(fixture, &spec);
+        verdict.assert_declined();
+        assert_eq!(verdict.refusal(), Some(Refusal::Rule(Rule::Overlay, at)), "I11");
+    }
+    let mut spec = Spec::shell("exit 7");
+    let to = directories(&mut spec, &layers[0], &layers[1]);
+    overlay(&mut spec, "/o", &layers, to);
+    let verdict = RawHelper::build(fixture, &spec);
+    verdict.assert_declined();
+    assert!(matches!(verdict.refusal(), Some(Refusal::Rule(Rule::Overlay, _))), "{verdict:?}");
     Outcome::Passed
 }
