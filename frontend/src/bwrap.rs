@@ -36,7 +36,7 @@ use launch::Helper;
 use message::{Fault, Voice};
 use parse::Stop;
 use plan::Circumstances;
-use settings::{CapabilityChange, Settings, Wish};
+use settings::{CapabilityChange, Settings, Step, Wish};
 use stockade_protocol::request::Limit;
 
 /// The name under which this program starts itself to find out whether the caller can make a user
@@ -165,6 +165,12 @@ fn needs_own_namespace(
 ) -> Option<&'static str> {
     if settings.capabilities.iter().any(|change| matches!(change, CapabilityChange::Add(_))) {
         return Some("--cap-add");
+    }
+    let overlay = settings.actions.iter().find_map(|action| {
+        if let Step::Overlay { changes, .. } = &action.step { Some(changes.option()) } else { None }
+    });
+    if overlay.is_some() {
+        return overlay;
     }
     if !launch::has_file_capabilities(helper) {
         return None;

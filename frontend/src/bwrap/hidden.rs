@@ -17,6 +17,7 @@ pub(crate) fn check(actions: &[Action]) -> Result<(), Fault> {
             Step::Proc => "--proc",
             Step::Mqueue => "--mqueue",
             Step::Bind { .. }
+            | Step::Overlay { .. }
             | Step::RemountReadOnly
             | Step::Tmpfs { .. }
             | Step::Directory { .. }

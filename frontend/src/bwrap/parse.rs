@@ -19,6 +19,10 @@ use crate::message::shown;
 /// Most words, those of `--args` included. Anything that a Linux command line holds fits.
 const WORDS: usize = 1_000_000;
 
+/// What is said of `--overlay-src` without an overlay.
+const DANGLING_LAYER: &str = "--overlay-src must be followed by another --overlay-src or one of \
+     --overlay, --tmp-overlay, or --ro-overlay";
+
 /// Why parsing stopped early.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Stop {
@@ -43,6 +47,8 @@ pub(crate) struct Parsed {
 struct Modifiers {
     mode: Option<u32>,
     size: Option<u64>,
+    /// What `--overlay-src` named.
+    layers: Vec<OsString>,
 }
 
 struct Parser<'a> {
@@ -67,6 +73,7 @@ pub(crate) fn parse(
     parser.parsed.settings.environment = environment;
     parser.count(arguments.len())?;
     parser.parsed.settings.command = parser.options(arguments, false)?;
+    parser.check_layers()?;
     Ok(parser.parsed)
 }
 
@@ -116,6 +123,9 @@ impl Parser<'_> {
             }
             self.check_modifiers(spelling)?;
             self.apply(spelling, &mut operands.into_iter())?;
+            if spelling.meaning != Meaning::OverlaySource {
+                self.check_layers()?;
+            }
         }
         Ok(Vec::new())
     }
@@ -149,6 +159,11 @@ impl Parser<'_> {
             }
         }
         Ok(())
+    }
+
+    /// Layers have to be used before anything else is said.
+    fn check_layers(&self) -> Result<(), Stop> {
+        if self.modifiers.layers.is_empty() { Ok(()) } else { Err(self.fault(DANGLING_LAYER)) }
     }
 
     /// Parses what a descriptor holds, at this place.

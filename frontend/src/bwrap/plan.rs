@@ -11,7 +11,8 @@ use rustix::fs::{CWD, FileType, MemfdFlags, Mode, OFlags, ResolveFlags};
 use rustix::io::Errno;
 use stockade_protocol::limits;
 use stockade_protocol::request::{
-    Access, Content, Demand, FdIndex, Gate, Group, Init, Operation, Propagation, UserNamespace,
+    Access, Content, Demand, FdIndex, Gate, Group, Init, Operation, Propagation, Upper,
+    UserNamespace,
 };
 use stockade_protocol::text::{
     Argument, Filter, Hostname, Program, SandboxPath, SymlinkTarget, Variable,
@@ -24,7 +25,7 @@ use super::filter::no_user_namespaces;
 use super::hidden;
 use super::inherit::{duplicate, open_numbers};
 use super::message::Fault;
-use super::settings::{Action, CapabilityChange, Settings, Source, Step, Wish};
+use super::settings::{Action, CapabilityChange, Changes, Settings, Source, Step, Wish};
 use super::signals::Inherited;
 use crate::lookup::candidates;
 use crate::message::shown;
@@ -161,6 +162,7 @@ impl<'a> Builder<'a> {
         let Action { step, destination: typed } = action;
         match step {
             Step::Bind { source, access } => return self.bind(source, *access, typed),
+            Step::Overlay { sources, changes } => return self.overlay(sources, changes, typed),
             Step::Proc => return self.proc(typed),
             Step::RemountReadOnly => {
                 self.sandbox.push(Operation::RemountReadOnly { path: path(typed)? });
@@ -253,6 +255,36 @@ impl<'a> Builder<'a> {
         })?;
         let bound = self.sandbox.bind_at(object, name, destination, access, propagation);
         bound.map_err(|error| Fault::other(&error))
+    }
+
+    fn overlay(
+        &mut self,
+        sources: &[OsString],
+        changes: &Changes,
+        typed: &OsStr,
+    ) -> Result<(), Fault> {
+        let destination = destination(typed, 0)?;
+        if sources.len() > limits::LAYERS {
+            let (option, most) = (changes.option(), limits::LAYERS);
+            return Err(Fault::new(format!("{option} takes at most {most} --overlay-src")));
+        }
+        let mut add = |path: &OsString| {
+            let opened = open_source(path).map_err(|errno| {
+                Fault::errno(&format!("Can't find source path {}", shown(path)), errno)
+            });
+            self.add(opened?)
+        };
+        // The topmost was named last.
+        let lower = sources.iter().rev().map(&mut add).collect::<Result<_, _>>()?;
+        let upper = match changes {
+            Changes::Kept { upper, work } => {
+                Upper::Directories { upper: add(upper)?, work: add(work)? }
+            }
+            Changes::Forgotten => Upper::Temporary,
+            Changes::Refused => Upper::None,
+        };
+        self.sandbox.push(Operation::Overlay { destination, lower, upper });
+        Ok(())
     }
 
     /// A new procfs where there is a pid namespace for it, else the host's.

@@ -39,11 +39,35 @@ pub(crate) enum Source {
     Descriptor(u32),
 }
 
+/// Where changes to an overlay go.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Changes {
+    /// To a directory of the host; the kernel works in the other.
+    Kept { upper: OsString, work: OsString },
+    /// Nowhere that lasts.
+    Forgotten,
+    /// There are none.
+    Refused,
+}
+
+impl Changes {
+    /// The option that says so.
+    pub(crate) fn option(&self) -> &'static str {
+        match self {
+            Self::Kept { .. } => "--overlay",
+            Self::Forgotten => "--tmp-overlay",
+            Self::Refused => "--ro-overlay",
+        }
+    }
+}
+
 /// One operation, as typed.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Step {
     /// `--bind` and its relatives.
     Bind { source: Source, access: Access },
+    /// `--overlay` and its relatives, with the layers of `--overlay-src`, the lowest first.
+    Overlay { sources: Vec<OsString>, changes: Changes },
     /// `--remount-ro`
     RemountReadOnly,
     /// `--proc`

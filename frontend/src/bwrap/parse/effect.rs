@@ -2,14 +2,14 @@
 //! What an option leaves behind: a mark in [`Settings`](crate::bwrap::settings::Settings), an
 //! operation, or a modifier for the next operation.
 
-use std::ffi::OsStr;
+use std::ffi::{OsStr, OsString};
 use std::os::unix::ffi::OsStrExt as _;
 
 use stockade_protocol::request::Access;
 
 use super::{Modifiers, Operands, Parser, Stop, word};
 use crate::bwrap::option::{Meaning, Spelling};
-use crate::bwrap::settings::{Action, CapabilityChange, Source, Step, Wish};
+use crate::bwrap::settings::{Action, CapabilityChange, Changes, Source, Step, Wish};
 use crate::bwrap::{capability, number};
 use crate::message::shown;
 
@@ -152,12 +152,11 @@ impl Parser<'_> {
                     "{name} is not supported yet: id maps cannot be written from outside"
                 )));
             }
-            M::OverlaySource | M::Overlay | M::TemporaryOverlay | M::ReadOnlyOverlay => {
-                return Err(self.fault(format!(
-                    "{name} is not supported yet: bind one of the layers instead"
-                )));
-            }
-            M::Bind
+            M::OverlaySource => self.modifiers.layers.push(word(operands)),
+            M::Overlay
+            | M::TemporaryOverlay
+            | M::ReadOnlyOverlay
+            | M::Bind
             | M::BindTry
             | M::DeviceBind
             | M::DeviceBindTry
@@ -232,7 +231,7 @@ impl Parser<'_> {
         use Meaning as M;
         let bind = |source, access| Step::Bind { source, access };
         let (read_only, read_write) = (Access::ReadOnly, Access::ReadWrite);
-        let Modifiers { mode, size } = self.modifiers;
+        let Modifiers { mode, size, .. } = self.modifiers;
         Ok(match spelling.meaning {
             M::Bind => bind(Source::Path(word(operands)), read_write),
             M::BindTry => bind(Source::Optional(word(operands)), read_write),
@@ -242,6 +241,19 @@ impl Parser<'_> {
             M::ReadOnlyBindTry => bind(Source::Optional(word(operands)), read_only),
             M::BindFd => bind(Source::Descriptor(self.fd(operands)?), read_write),
             M::ReadOnlyBindFd => bind(Source::Descriptor(self.fd(operands)?), read_only),
+            M::Overlay => {
+                let sources = self.layers(spelling.name, 1)?;
+                let changes = Changes::Kept { upper: word(operands), work: word(operands) };
+                Step::Overlay { sources, changes }
+            }
+            M::TemporaryOverlay => {
+                let sources = self.layers(spelling.name, 1)?;
+                Step::Overlay { sources, changes: Changes::Forgotten }
+            }
+            M::ReadOnlyOverlay => {
+                let sources = self.layers(spelling.name, 2)?;
+                Step::Overlay { sources, changes: Changes::Refused }
+            }
             M::RemountReadOnly => Step::RemountReadOnly,
             M::Proc => Step::Proc,
             M::Devices => Step::Devices,
@@ -255,6 +267,16 @@ impl Parser<'_> {
             M::Chmod => Step::Chmod { mode: self.mode(spelling.name, operands)? },
             _ => return Err(self.fault(format!("{} is no operation", spelling.name))),
         })
+    }
+
+    /// The layers of an overlay, which takes at least so many.
+    fn layers(&mut self, name: &str, least: usize) -> Result<Vec<OsString>, Stop> {
+        let layers = std::mem::take(&mut self.modifiers.layers);
+        if layers.len() < least {
+            let number = if least == 1 { "one" } else { "two" };
+            return Err(self.fault(format!("{name} requires at least {number} --overlay-src")));
+        }
+        Ok(layers)
     }
 }
 

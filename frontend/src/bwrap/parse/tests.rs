@@ -6,7 +6,7 @@ use std::ffi::OsStr;
 
 use super::*;
 use crate::bwrap::capability;
-use crate::bwrap::settings::{CapabilityChange, Step, Wish};
+use crate::bwrap::settings::{Action, CapabilityChange, Changes, Step, Wish};
 
 #[derive(Default)]
 struct Fake(BTreeMap<u32, Vec<u8>>);
@@ -32,7 +32,7 @@ fn parsed(arguments: &[&str]) -> Settings {
 }
 
 fn refused(arguments: &[&str]) -> String {
-    match parsed_with(&[(9, b"--args\x0010\0")], arguments).unwrap_err() {
+    match parsed_with(&[(9, b"--args\x0010\0"), (10, b"")], arguments).unwrap_err() {
         Stop::Fault(fault, _) => fault.text().to_owned(),
         other @ (Stop::Help | Stop::Version) => panic!("{other:?}"),
     }
@@ -80,6 +80,21 @@ fn wrong_words_are_answered_as_bubblewrap_does() {
             &["--seccomp", "3", "--add-seccomp-fd", "4"],
             "--add-seccomp-fd cannot be combined with --seccomp",
         ),
+        (&["--overlay-src"], "--overlay-src takes an argument"),
+        (&["--overlay-src", "/a", "x"], DANGLING_LAYER),
+        (&["--overlay-src", "/a", "--chdir", "/", "x"], DANGLING_LAYER),
+        (&["--overlay-src", "/a", "--perms", "0700", "--tmp-overlay", "/b"], DANGLING_LAYER),
+        (&["--overlay-src", "/a", "--args", "10", "--tmp-overlay", "/b"], DANGLING_LAYER),
+        (&["--overlay", "/a", "/b", "/c"], "--overlay requires at least one --overlay-src"),
+        (&["--tmp-overlay", "/c"], "--tmp-overlay requires at least one --overlay-src"),
+        (
+            &["--overlay-src", "/a", "--ro-overlay", "/c"],
+            "--ro-overlay requires at least two --overlay-src",
+        ),
+        (
+            &["--perms", "0700", "--overlay-src", "/a"],
+            "--perms must be followed by an option that creates a file",
+        ),
         (&["--args", "9"], "--args is not supported in the content of --args"),
         (&["--args", "8"], "Can't read --args data: Bad file descriptor"),
     ] {
@@ -108,6 +123,23 @@ fn modifiers_count_for_the_next_operation_only() {
     );
     // Dangling ones are nobody's error.
     assert_eq!(parsed(&["--perms", "0700", "x"]).command, words(&["x"]));
+}
+
+#[test]
+fn layers_count_for_the_next_overlay_only() {
+    let files: &[(u32, &[u8])] = &[(7, b"--overlay\0/u\0/w\0/d")];
+    let arguments = ["--overlay-src", "/a", "--overlay-src", "/b", "--args", "7"];
+    let more = ["--overlay-src", "/c", "--tmp-overlay", "/e", "x"];
+    let settings = parsed_with(files, &[&arguments[..], &more[..]].concat()).unwrap().settings;
+    let kept = Changes::Kept { upper: "/u".into(), work: "/w".into() };
+    let overlay = |sources: &[&str], changes, destination: &str| Action {
+        step: Step::Overlay { sources: words(sources), changes },
+        destination: destination.into(),
+    };
+    assert_eq!(
+        settings.actions,
+        [overlay(&["/a", "/b"], kept, "/d"), overlay(&["/c"], Changes::Forgotten, "/e")]
+    );
 }
 
 #[test]
