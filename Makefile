@@ -81,7 +81,7 @@ check-kernels: setup build-tests
 
 # Two hundred sandboxes at once, ten thousand one after the other, in each mode.
 check-load: setup build-tests
-	STOCKADE_BUILD_DIR=$(BUILD) tests/run load
+	STOCKADE_BUILD_DIR=$(BUILD) tests/run load::crowd load::succession
 
 # Takes each protection out of the programs in turn: the tests of the threat catalogue have to notice.
 check-weakened: setup
