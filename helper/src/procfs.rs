@@ -46,7 +46,8 @@ impl Procfs {
                 Err(Errno::XDEV | Errno::NOENT) => return Ok(true),
                 opened => opened?,
             };
-            let mut buffer = [MaybeUninit::uninit(); 4096];
+            // Small, so that few processes are listed for nothing.
+            let mut buffer = [MaybeUninit::uninit(); 1024];
             let mut entries = RawDir::new(&directory, &mut buffer);
             while let Some(entry) = entries.next() {
                 let entry = entry?;

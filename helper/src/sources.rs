@@ -126,7 +126,9 @@ pub(crate) fn clone_places(
                 let (fd, stage) = (fd.as_fd(), Stage::Clone);
                 Source::Tree(clone_tree(caps, fd, set, propagation, stage, *object)?)
             }
-            _ => Source::Layers(found),
+            (.., None) => Source::Layers(found),
+            // There is one; a sandbox without it would be another one than was asked for.
+            _ => return Err(failed(Stage::Clone, Call::OpenTree, Object::None)(Errno::BADF)),
         };
     }
     Ok(())
