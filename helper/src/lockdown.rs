@@ -107,26 +107,27 @@ fn credentials() -> Result<Entry, Failure> {
     let gid = rustix::process::getgid();
     let parent = rustix::process::getppid();
     let held = rustix::thread::capabilities(None).map_err(fail(Call::Capset))?;
-    let able = held.permitted.contains(Cap::SYS_ADMIN);
     // Under SECBIT_NOROOT, capabilities(7), root has no more than the file lends it.
     let bits = rustix::thread::capabilities_secure_bits().map_err(fail(Call::Prctl))?;
     let root = uid.is_root() && !bits.contains(CapabilitiesSecureBits::NO_ROOT);
+    // Ambient ones are the caller's own as well: a file that lends any empties that set.
+    let ambient = rustix::thread::capability_is_in_ambient_set(Cap::SYS_ADMIN);
+    let own = root || ambient.map_err(fail(Call::Prctl))?;
+    let able = held.permitted.contains(Cap::SYS_ADMIN)
+        && (!own || may_mount(held.permitted).map_err(fail(Call::Capset))?);
     let mode = match (able, root, euid.is_root() && !uid.is_root()) {
-        (true, true, _) if may_mount(held.permitted).map_err(fail(Call::Capset))? => Mode::Root,
-        (true, true, _) => Mode::Unprivileged,
+        (true, true, _) => Mode::Root,
         (true, false, true) => Mode::SetuidRoot,
         (true, false, false) => Mode::FileCapabilities,
         (false, _, _) => Mode::Unprivileged,
     };
-    // Root's own are kept until the request says which the payload is to have.
+    // The caller's own are kept until the request says which are needed.
     let keep = match mode {
-        Mode::Root => Cap::all(),
-        // Setuid root, but less than that by the bounding set: with the ids everything goes.
-        Mode::Unprivileged if uid != euid => Cap::empty(),
+        Mode::Root | Mode::Unprivileged if own => Cap::all(),
+        // None, or less than a file was to lend: with the ids of setuid root everything goes.
+        Mode::Root | Mode::Unprivileged => Cap::empty(),
         Mode::SetuidRoot => BUILD.union(MAP).union(Cap::SETPCAP),
         Mode::FileCapabilities => BUILD.union(Cap::SETPCAP),
-        // Only root in a user namespace has it: to have its own id 0 mapped again below.
-        Mode::Unprivileged => Cap::SETFCAP,
     };
     let mut caps = Caps::keep(keep).map_err(fail(Call::Capset))?;
     if mode == Mode::SetuidRoot || mode == Mode::FileCapabilities {
@@ -153,11 +154,11 @@ fn credentials() -> Result<Entry, Failure> {
     Ok(Entry { mode, identity: Identity { uid, gid, parent }, caps })
 }
 
-/// Whether a caller who is root is so for the mount namespace too. In a user namespace without a
-/// mount namespace of its own it is not; the kernel's answer to fsopen(2) says so.
+/// Whether capabilities of the caller's own count for the mount namespace too. In a user namespace
+/// without a mount namespace of its own they do not; the kernel's first answer to fsopen(2) says so.
 fn may_mount(held: Cap) -> Result<bool, Errno> {
     let flags = rustix::mount::FsOpenFlags::FSOPEN_CLOEXEC;
     let raised = Cap::SYS_ADMIN;
     let trial = Caps::keep(held)?.with(raised, || rustix::mount::fsopen(c"tmpfs", flags));
-    Ok(trial.is_ok())
+    Ok(trial.err() != Some(Errno::PERM))
 }

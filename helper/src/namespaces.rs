@@ -45,18 +45,17 @@ impl Taken {
         let Self { mut job, mut sources, procfs } = self;
         let wanted = &job.request.get().namespaces;
 
-        let init_namespace = match job.mode {
-            Mode::Unprivileged => {
+        let init_namespace = match (job.mode, wanted.user) {
+            (_, UserNamespace::Given) => None,
+            (Mode::Unprivileged, _) => {
                 let (own, nested) = enter_user_namespace(&job, &procfs)?;
                 job.caps = own;
                 nested
             }
-            Mode::Root | Mode::SetuidRoot | Mode::FileCapabilities => match wanted.user {
-                UserNamespace::Default => None,
-                UserNamespace::Mapped { uid, gid } => {
-                    Some(IdMap { inside: (uid, gid), outside: job.identity.raw() })
-                }
-            },
+            (_, UserNamespace::Default) => None,
+            (_, UserNamespace::Mapped { uid, gid }) => {
+                Some(IdMap { inside: (uid, gid), outside: job.identity.raw() })
+            }
         };
 
         let made = unshare(wanted, job.mode, &job.caps, report)?;
@@ -100,7 +99,7 @@ fn enter_user_namespace(job: &Job, procfs: &Procfs) -> Result<(Caps, Option<IdMa
 
     let outside = job.identity.raw();
     let seen = match wanted.user {
-        UserNamespace::Default => outside,
+        UserNamespace::Default | UserNamespace::Given => outside,
         UserNamespace::Mapped { uid, gid } => (uid, gid),
     };
     let devices = |operation: &Operation| matches!(operation, Operation::Devices { .. });

@@ -52,16 +52,16 @@ impl Entry {
 
 /// The capabilities that this request takes.
 fn needed(mode: Mode, request: &Checked) -> Cap {
-    let mapped = request.get().namespaces.user != UserNamespace::Default;
+    let user = request.get().namespaces.user;
+    // SETPCAP empties the bounding set; what the payload is to have stays for it.
+    let payload = Cap::from_bits_retain(request.get().payload.capabilities);
+    let own = BUILD.union(Cap::SETPCAP).union(payload).union(for_overlays(request));
     match mode {
-        Mode::SetuidRoot if mapped => BUILD.union(MAP),
+        Mode::SetuidRoot if user != UserNamespace::Default => BUILD.union(MAP),
         Mode::SetuidRoot | Mode::FileCapabilities => BUILD,
-        // SETPCAP empties the bounding set; what the payload is to have stays for it.
-        Mode::Root => {
-            let payload = Cap::from_bits_retain(request.get().payload.capabilities);
-            let more = Cap::SETPCAP.union(Cap::SETFCAP);
-            BUILD.union(MAP).union(more).union(payload).union(for_overlays(request))
-        }
+        Mode::Root => own.union(MAP).union(Cap::SETFCAP),
+        Mode::Unprivileged if user == UserNamespace::Given => own,
+        // Only root in a user namespace has it: to have its own id 0 mapped again below.
         Mode::Unprivileged => Cap::SETFCAP,
     }
 }

@@ -78,7 +78,8 @@ pub enum Rule {
     /// Capabilities are refused where the helper has privilege: no one gains one through it (I12).
     Capabilities,
     /// Other ids need a setuid root helper or an unprivileged one; with file capabilities the
-    /// namespace would belong to the caller, who would have every capability in it (I12).
+    /// namespace would belong to the caller, who would have every capability in it (I12). A given
+    /// namespace needs an unprivileged one (T09).
     UserNamespace,
     /// An id of -1 is none.
     Ids,
@@ -126,9 +127,11 @@ impl Checked {
     /// # Errors
     /// The first rule that is broken.
     pub fn permits(&self, mode: Mode) -> Result<(), Refusal> {
-        let mapped = self.0.namespaces.user != UserNamespace::Default;
+        let user = self.0.namespaces.user;
+        let (mapped, given) = (user != UserNamespace::Default, user == UserNamespace::Given);
         let capable = self.0.payload.capabilities != 0;
         let overlay = self.0.overlay();
+        rule(!given || mode == Mode::Unprivileged, Rule::UserNamespace, 0)?;
         match mode {
             Mode::SetuidRoot | Mode::FileCapabilities => {
                 rule(!capable, Rule::Capabilities, 0)?;

@@ -92,6 +92,9 @@ pub enum UserNamespace {
         /// Group id inside.
         gid: u32,
     },
+    /// The one that the helper was started in, with ambient capabilities of its caller's that count
+    /// there. Refused in every mode but that without privilege.
+    Given,
 }
 
 /// A place in the sandbox that an operation fills.

@@ -285,6 +285,12 @@ fn privilege_lends_no_capability_and_no_namespace_of_the_callers_own() {
         [None, None, broken(Rule::UserNamespace), None],
         "I12, T32"
     );
+    let refused = broken(Rule::UserNamespace);
+    assert_eq!(
+        permitted(|request| request.namespaces.user = UserNamespace::Given),
+        [refused, refused, refused, None],
+        "T09"
+    );
     let refused = broken(Rule::Overlay);
     assert_eq!(
         permitted(|request| request.operations.push(overlay(1, Upper::Temporary))),

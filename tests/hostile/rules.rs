@@ -182,11 +182,23 @@ fn rules_about_privilege_are_enforced_by_the_helper(fixture: &Fixture) -> Outcom
         let cover = Operation::Tmpfs { destination: place("/t"), mode: 0o755, size: None };
         r.operations.extend(vec![cover; limits::FILESYSTEMS + 1]);
     };
+    // T09: one that was not made for the sandbox.
+    let given = |r: &mut Request| r.namespaces.user = UserNamespace::Given;
     if fixture.mode.is_privileged() {
         let expected = Some(Refusal::Rule(Rule::Capabilities, 0));
         assert_eq!(refusal(fixture, "a capability", capable), expected);
+        let expected = Some(Refusal::Rule(Rule::UserNamespace, 0));
+        assert_eq!(refusal(fixture, "a given user namespace", given), expected);
         let expected = Some(Refusal::Rule(Rule::FilesystemCount, 0));
         assert_eq!(refusal(fixture, "many file systems", many), expected);
+    } else {
+        // Nobody gave this helper anything in the namespace that it is in.
+        let mut spec = Spec::empty("/bin/true");
+        given(&mut spec.request);
+        let verdict = RawHelper::build(fixture, &spec);
+        verdict.assert_declined();
+        let failure = verdict.failure().expect("a failure");
+        assert_eq!(failure.call, stockade_protocol::event::Call::Unshare, "{failure:?}");
     }
     if fixture.mode == Mode::FileCaps {
         let expected = Some(Refusal::Rule(Rule::UserNamespace, 0));
