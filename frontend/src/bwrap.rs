@@ -10,6 +10,7 @@ mod capability;
 mod check;
 mod descriptors;
 mod destination;
+mod entrance;
 mod explain;
 mod filter;
 #[cfg(test)]
@@ -27,11 +28,12 @@ mod settings;
 mod signals;
 mod status;
 
-use std::ffi::{OsStr, OsString};
+use std::ffi::{CString, OsStr, OsString};
 use std::io::Write as _;
 use std::os::unix::process::CommandExt as _;
 
 use check::Ids;
+use entrance::Entrance;
 use launch::Helper;
 use message::{Fault, Voice};
 use parse::Stop;
@@ -53,6 +55,10 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> u8 {
     let name = arguments.next().unwrap_or_else(|| OsString::from("bwrap"));
     if name == TRIAL {
         return u8::from(nix::sched::unshare(nix::sched::CloneFlags::CLONE_NEWUSER).is_err());
+    }
+    if name == entrance::NAME {
+        entrance::enter(&arguments.collect::<Vec<_>>());
+        return FAILED;
     }
     let parent = rustix::process::getppid();
     let limit = crate::descriptor_limit::raise();
@@ -119,9 +125,14 @@ fn launch(settings: &Settings, ids: Ids, start: Start) -> Result<u8, Fault> {
     if settings.die_with_parent {
         launch::die_with_parent(settings.voice, start.parent)?;
     }
+    let entrance = settings.user_namespace.map(|number| {
+        let changed = |id: Option<u32>, own| id.filter(|id| *id != own);
+        Entrance::new(number, changed(settings.uid, ids.uid), changed(settings.gid, ids.gid))
+    });
+    let entrance = entrance.transpose()?;
     if settings.assert_user_namespaces_disabled
         && !settings.disable_user_namespaces
-        && can_make_user_namespaces()?
+        && can_make_user_namespaces(entrance.as_ref())?
     {
         let text = "creation of new user namespaces was not disabled as requested";
         return Err(Fault::new(text));
@@ -130,7 +141,12 @@ fn launch(settings: &Settings, ids: Ids, start: Start) -> Result<u8, Fault> {
     let root = ids.uid == 0;
     let mut privileged = root || launch::may_have_privilege(helper.path());
     let path = helper.path();
-    let needy = if root || !privileged { None } else { needs_own_namespace(settings, ids, path) };
+    let mut needy = None;
+    if entrance.is_some() {
+        privileged = false;
+    } else if privileged && !root {
+        needy = needs_own_namespace(settings, ids, path);
+    }
     if needy.is_some() {
         privileged = false;
         helper = helper.without_privilege()?;
@@ -145,6 +161,9 @@ fn launch(settings: &Settings, ids: Ids, start: Start) -> Result<u8, Fault> {
     };
     let mut plan = plan::plan(settings, circumstances)?;
     plan.sandbox.request.payload.limits.extend(start.limit);
+    if let Some(entrance) = &entrance {
+        helper = helper.in_namespace(entrance)?;
+    }
     helper.forward_signals(settings)?;
     let result = helper.run(settings, plan);
     result.map_err(|fault| match needy {
@@ -182,7 +201,10 @@ fn needs_own_namespace(
 }
 
 /// Whether the caller can make a user namespace, and so could COMMAND.
-fn can_make_user_namespaces() -> Result<bool, Fault> {
+fn can_make_user_namespaces(entrance: Option<&Entrance>) -> Result<bool, Fault> {
+    if let Some(entrance) = entrance {
+        return entrance.can_make_another(&CString::new(TRIAL).unwrap_or_default());
+    }
     let status = std::process::Command::new("/proc/self/exe").arg0(TRIAL).status();
     let status =
         status.map_err(|error| Fault::new(format!("Can't try user namespaces: {error}")))?;
@@ -204,7 +226,7 @@ fn umask() -> u32 {
 #[must_use]
 pub fn behind(arguments: &[OsString]) -> Option<Vec<OsString>> {
     let (name, rest) = arguments.split_first()?;
-    if name == TRIAL {
+    if name == TRIAL || name == entrance::NAME {
         return Some(arguments.to_vec());
     }
     let (command, rest) = rest.split_first()?;

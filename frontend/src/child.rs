@@ -2,7 +2,7 @@
 //! The helper's process.
 
 use std::ffi::{CStr, CString};
-use std::os::fd::{AsFd, AsRawFd, OwnedFd};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 
@@ -15,6 +15,9 @@ use rustix::event::{PollFd, PollFlags, Timespec};
 use rustix::process::PidfdFlags;
 
 use crate::launch::LaunchError;
+
+/// What the helper is called.
+pub(crate) const HELPER: &CStr = c"stockade-helper";
 
 /// The number under which the helper finds its socket.
 const SOCKET: i32 = 3;
@@ -33,20 +36,35 @@ impl Child {
     /// # Errors
     /// If it cannot be executed.
     pub(crate) fn start(path: &Path, socket: &OwnedFd, mask: &SigSet) -> Result<Self, LaunchError> {
+        Self::run(path, &[HELPER], &[socket.as_fd()], mask)
+    }
+
+    /// Starts a program with these words as its arguments, its name first, and these descriptors as 3
+    /// and so on. More than one have to have higher numbers here.
+    ///
+    /// # Errors
+    /// If it cannot be executed.
+    pub(crate) fn run(
+        path: &Path,
+        words: &[&CStr],
+        descriptors: &[BorrowedFd<'_>],
+        mask: &SigSet,
+    ) -> Result<Self, LaunchError> {
         let failed = |errno: Errno| LaunchError::Start {
             path: path.to_owned(),
             errno: rustix::io::Errno::from_raw_os_error(errno as i32),
         };
         let mut actions = PosixSpawnFileActions::init().map_err(failed)?;
-        actions.add_dup2(socket.as_raw_fd(), SOCKET).map_err(failed)?;
+        for (number, fd) in (SOCKET..).zip(descriptors) {
+            actions.add_dup2(fd.as_raw_fd(), number).map_err(failed)?;
+        }
         let mut attributes = PosixSpawnAttr::init().map_err(failed)?;
         attributes.set_sigmask(mask).map_err(failed)?;
         attributes.set_flags(PosixSpawnFlags::POSIX_SPAWN_SETSIGMASK).map_err(failed)?;
         let program =
             CString::new(path.as_os_str().as_bytes()).map_err(|_| failed(Errno::EINVAL))?;
-        let name = [c"stockade-helper"];
         let environment: [&CStr; 0] = [];
-        posix_spawn(program.as_c_str(), &actions, &attributes, &name, &environment)
+        posix_spawn(program.as_c_str(), &actions, &attributes, words, &environment)
             .map(Self)
             .map_err(failed)
     }

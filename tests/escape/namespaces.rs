@@ -27,15 +27,17 @@ pub(crate) const CASES: &[Case] = &[
 
 const KINDS: [&str; 7] = ["mnt", "net", "pid", "user", "ipc", "uts", "cgroup"];
 
-/// Namespace files of a process that has new ones, and that process.
-fn foreign_namespaces() -> (Vec<OwnedFd>, Process) {
+/// Namespace files of a process of root's that has new ones, and that process. `more` are some that
+/// it has only on request.
+fn foreign_namespaces(more: CloneFlags) -> (Vec<OwnedFd>, Process) {
     let (ready, go) = nix::unistd::pipe().expect("a pipe");
     let Some(child) = sys::fork().expect("a child") else {
         let all = CloneFlags::CLONE_NEWNS
             | CloneFlags::CLONE_NEWNET
             | CloneFlags::CLONE_NEWIPC
             | CloneFlags::CLONE_NEWUTS
-            | CloneFlags::CLONE_NEWCGROUP;
+            | CloneFlags::CLONE_NEWCGROUP
+            | more;
         unshare(all).expect("root may");
         nix::unistd::write(&go, b"x").expect("it waits");
         loop {
@@ -48,7 +50,7 @@ fn foreign_namespaces() -> (Vec<OwnedFd>, Process) {
 }
 
 fn t09_no_slot_joins_a_namespace(fixture: &Fixture) -> Outcome {
-    let (foreign, holder) = foreign_namespaces();
+    let (foreign, holder) = foreign_namespaces(CloneFlags::empty());
     let own = KINDS.iter().map(|kind| open_read(format!("/proc/self/ns/{kind}")));
     let link = |fd: &OwnedFd| fs::read_link(format!("/proc/self/fd/{}", fd.as_raw_fd()));
     type Slot = fn(&mut Spec, OwnedFd);
@@ -100,15 +102,31 @@ fn t09_no_option_joins_a_namespace(fixture: &Fixture) -> Outcome {
         assert_eq!(output.text(), "");
         assert!(output.errors().contains(option), "{}", output.errors());
     }
-    // bubblewrap's own, which the helper has no place for.
-    for option in ["--userns", "--userns2", "--pidns"] {
+    let refused = |option: &str, what: OwnedFd, expected: &str| {
         let launch = stockade(fixture).args(["bwrap", "--ro-bind", "/", "/", option, "3"]);
-        let launch = launch.args(["--", "echo", "ran"]);
-        let output = launch.descriptor(3, open_read("/proc/self/ns/net")).run();
+        let output = launch.args(["--", "echo", "ran"]).descriptor(3, what).run();
         assert_ne!(output.ending, harness::process::Ending::Exited(0), "{option}");
-        assert_eq!(output.text(), "");
-        assert!(output.errors().contains(option), "{}", output.errors());
+        assert_eq!(output.text(), "", "{option}");
+        assert!(output.errors().contains(expected), "{option}: {}", output.errors());
+    };
+    // bubblewrap's own, which the helper has no place for.
+    for option in ["--userns2", "--pidns"] {
+        refused(option, open_read("/proc/self/ns/net"), option);
     }
+    // A user namespace is entered before there is a helper, by whoever may: with no privilege but what
+    // its owner has in it.
+    let (theirs, holder) = foreign_namespaces(CloneFlags::CLONE_NEWUSER);
+    let no_descendant = "it might not be a descendant";
+    refused("--userns", open_read("/proc/self/ns/net"), no_descendant);
+    refused("--userns", open_read("/proc/self/ns/user"), "Joining");
+    // Where the suite is not root's, that process is the caller's own.
+    let foreign = nix::unistd::geteuid().is_root();
+    let theirs = KINDS.iter().zip(theirs).filter(|(kind, _)| foreign || **kind != "user");
+    for (kind, fd) in theirs {
+        let expected = if *kind == "user" { "Operation not permitted" } else { no_descendant };
+        refused("--userns", fd, expected);
+    }
+    drop(holder);
     Outcome::Passed
 }
 

@@ -16,10 +16,17 @@ pub(crate) struct Ids {
 pub(crate) fn check(parsed: Parsed, ids: Ids) -> Result<Option<Settings>, Fault> {
     let Parsed { mut settings, explicit_user } = parsed;
     let fault = |text: &str| Err(Fault::new(text));
+    let given = settings.user_namespace.is_some();
+    if given && explicit_user {
+        return fault("--userns not compatible --unshare-user");
+    }
+    if given && settings.user == Wish::Try {
+        return fault("--userns not compatible --unshare-user-try");
+    }
     if settings.disable_user_namespaces && !explicit_user {
         return fault("--disable-userns requires --unshare-user");
     }
-    if ids.uid != 0 {
+    if ids.uid != 0 && !given {
         settings.user = Wish::Yes;
     }
     if settings.user == Wish::Try {
@@ -28,7 +35,7 @@ pub(crate) fn check(parsed: Parsed, ids: Ids) -> Result<Option<Settings>, Fault>
     if settings.command.is_empty() {
         return Ok(None);
     }
-    let own = settings.user == Wish::Yes;
+    let own = settings.user == Wish::Yes || given;
     if settings.uid.is_some_and(|uid| uid != ids.uid) && !own {
         return fault("Specifying --uid requires --unshare-user or --userns");
     }
@@ -75,6 +82,15 @@ mod tests {
     fn impossible_combinations_are_refused() {
         for (arguments, text) in [
             (&["--disable-userns", "x"][..], "--disable-userns requires --unshare-user"),
+            (&["--userns", "9", "--unshare-user", "x"], "--userns not compatible --unshare-user"),
+            (
+                &["--userns", "9", "--unshare-all", "x"],
+                "--userns not compatible --unshare-user-try",
+            ),
+            (
+                &["--userns", "9", "--disable-userns", "x"],
+                "--disable-userns requires --unshare-user",
+            ),
             (&["--hostname", "a", "x"], "Specifying --hostname requires --unshare-uts"),
             (&["--as-pid-1", "x"], "Specifying --as-pid-1 requires --unshare-pid"),
             (
@@ -87,6 +103,7 @@ mod tests {
         let text = "Specifying --uid requires --unshare-user or --userns";
         assert_eq!(checked(&["--uid", "7", "x"], 0).unwrap_err(), text);
         assert!(checked(&["--uid", "8", "x"], 7).is_ok(), "implied for ordinary users");
+        assert!(checked(&["--userns", "9", "--uid", "7", "x"], 0).is_ok());
         assert!(checked(&["--gid", "5", "x"], 0).is_ok(), "nothing changes");
     }
 

@@ -14,13 +14,14 @@ use rustix::io::Errno;
 use stockade_protocol::Event;
 use stockade_protocol::event::{Exit, MissingKind};
 
+use super::entrance::Entrance;
 use super::explain;
 use super::message::{Fault, Voice};
 use super::plan::Plan;
 use super::settings::Settings;
 use super::signals::Forwarder;
 use super::status;
-use crate::child::Child;
+use crate::child::{Child, HELPER};
 use crate::launch::{LaunchError, connect};
 use crate::wire::{self, Events};
 
@@ -60,6 +61,13 @@ impl Helper {
         rustix::thread::set_no_new_privs(true)
             .map_err(|errno| Fault::errno("prctl(PR_SET_NO_NEW_PRIVS)", errno))?;
         Self::start_at(path, mask)
+    }
+
+    /// Puts one in its place that is in another user namespace.
+    pub(crate) fn in_namespace(self, entrance: &Entrance) -> Result<Self, Fault> {
+        let Self { path, mask, .. } = self;
+        let (process, socket) = entrance.start(&path, HELPER, &mask)?;
+        Ok(Self { path, mask, events: Events::new(socket), forwarder: None, process })
     }
 
     /// Has signals forwarded from here on, before there is a COMMAND that one might be for.

@@ -90,6 +90,7 @@ pub(crate) fn plan(settings: &Settings, circumstances: Circumstances) -> Result<
     let mut consumed = builder.consumed;
     consumed.extend(&settings.closed);
     consumed.extend(settings.seccomp);
+    consumed.extend(settings.user_namespace);
 
     payload(settings, circumstances, &mut sandbox)?;
     if settings.scope_abstract_sockets {
@@ -124,7 +125,9 @@ fn namespaces(
     let wanted = (settings.uid.unwrap_or(uid), settings.gid.unwrap_or(gid));
     // For root a user namespace is a wish of its own; for others it is how the rest is done.
     let own = wanted != (uid, gid) || (uid == 0 && settings.user == Wish::Yes);
-    namespaces.user = if own {
+    namespaces.user = if settings.user_namespace.is_some() {
+        UserNamespace::Given
+    } else if own {
         UserNamespace::Mapped { uid: wanted.0, gid: wanted.1 }
     } else {
         UserNamespace::Default
@@ -362,7 +365,7 @@ fn copy(fd: &OwnedFd) -> Result<OwnedFd, Errno> {
 }
 
 /// The same file with a position of its own, at the beginning.
-fn reopen(fd: &OwnedFd) -> Result<OwnedFd, Errno> {
+pub(crate) fn reopen(fd: &OwnedFd) -> Result<OwnedFd, Errno> {
     use std::os::fd::AsRawFd as _;
     let link = format!("/proc/self/fd/{}", fd.as_raw_fd());
     rustix::fs::openat(CWD, link, OFlags::RDONLY | OFlags::CLOEXEC, Mode::empty())

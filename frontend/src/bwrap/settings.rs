@@ -103,6 +103,8 @@ pub(crate) struct Settings {
     pub(crate) voice: Voice,
     pub(crate) actions: Vec<Action>,
     pub(crate) user: Wish,
+    /// One to enter instead.
+    pub(crate) user_namespace: Option<u32>,
     pub(crate) ipc: bool,
     pub(crate) pid: bool,
     pub(crate) net: bool,

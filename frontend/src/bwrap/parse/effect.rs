@@ -84,10 +84,12 @@ impl Parser<'_> {
                 self.parsed.settings.unset_variable(&variable);
             }
             M::LockFile => self.parsed.settings.locks.extend(operands.next()),
-            M::SyncFd | M::BlockFd | M::InfoFd | M::StatusFd => {
+            M::SyncFd | M::BlockFd | M::InfoFd | M::StatusFd | M::UserNamespace => {
                 let fd = self.fd(operands)?;
                 let settings = &mut self.parsed.settings;
-                let slot = if spelling.meaning == M::SyncFd {
+                let slot = if spelling.meaning == M::UserNamespace {
+                    &mut settings.user_namespace
+                } else if spelling.meaning == M::SyncFd {
                     &mut settings.sync_fd
                 } else if spelling.meaning == M::BlockFd {
                     &mut settings.block_fd
@@ -140,7 +142,7 @@ impl Parser<'_> {
                     String::from("labeling not supported on this system")
                 }));
             }
-            M::UserNamespace | M::SecondUserNamespace | M::PidNamespace => {
+            M::SecondUserNamespace | M::PidNamespace => {
                 self.fd(operands)?;
                 return Err(self.fault(format!(
                     "{name} is not supported yet: a sandbox cannot enter namespaces of another one"
