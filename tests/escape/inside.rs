@@ -7,7 +7,7 @@ use harness::pty::Terminal;
 use harness::raw::RawHelper;
 use harness::report::Report;
 use harness::spec::Spec;
-use harness::{Case, Fixture, Outcome, case};
+use harness::{Case, Fixture, Outcome, case, watch};
 use serde_json::Value;
 
 pub(crate) const CASES: &[Case] = &[
@@ -144,12 +144,14 @@ fn t65_signals_to_groups_stay_inside(fixture: &Fixture) -> Outcome {
 }
 
 fn t45_nothing_written_inside_is_seen_in_the_system(fixture: &Fixture) -> Outcome {
-    let script =
+    let mark = watch::mark();
+    let script = format!(
         "for d in / /usr /etc /opt /tmp /var /var/tmp /run /dev /dev/shm /home /sys /proc; do
-        touch $d/stockade-test-mark 2>/dev/null; done; exit 0";
-    shell(fixture, &[], script).assert_code(0);
+        touch $d/{mark} 2>/dev/null; done; exit 0"
+    );
+    shell(fixture, &[], &script).assert_code(0);
     for directory in ["/", "/usr", "/etc", "/opt", "/tmp", "/var", "/var/tmp", "/run", "/dev/shm"] {
-        let mark = std::path::Path::new(directory).join("stockade-test-mark");
+        let mark = std::path::Path::new(directory).join(&mark);
         assert!(!mark.exists(), "{}", mark.display());
     }
     Outcome::Passed

@@ -37,7 +37,7 @@ fn t03_links_in_supplied_directories_lead_nowhere(fixture: &Fixture) -> Outcome 
     ] {
         symlink(target, supplied.join(name)).expect("own directory");
     }
-    let mark = "stockade-test-mark";
+    let mark = &watch::mark();
     type Step = fn(&mut Spec, &str);
     let steps: [Step; 4] = [
         Spec::directory,

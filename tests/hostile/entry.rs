@@ -137,6 +137,10 @@ pub(crate) const HOSTILE: &[&str] = &[
 ];
 
 fn the_environment_changes_nothing(fixture: &Fixture) -> Outcome {
+    let traces = ["/tmp/stockade-test-ld-debug", "/tmp/stockade-test-malloc-trace"];
+    for path in traces {
+        fs::remove_file(path).ok();
+    }
     let all = HOSTILE.to_vec();
     let each = HOSTILE.iter().map(|entry| vec![*entry]);
     for environment in each.chain([all]) {
@@ -154,7 +158,7 @@ fn the_environment_changes_nothing(fixture: &Fixture) -> Outcome {
         raw.send_bytes(&[0xff; 64]);
         raw.conclude().assert_declined();
     }
-    for path in ["/tmp/stockade-test-ld-debug", "/tmp/stockade-test-malloc-trace"] {
+    for path in traces {
         assert!(!fs::exists(path).unwrap_or(true), "{path} was written");
     }
     Outcome::Passed

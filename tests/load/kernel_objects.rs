@@ -30,6 +30,10 @@ pub(super) struct Objects {
 
 impl Objects {
     pub(super) fn count() -> Self {
+        // What each processor keeps in reserve counts as in use until the cache is asked to shrink.
+        for cache in CACHES {
+            fs::write(format!("/sys/kernel/slab/{cache}/shrink"), "1").ok();
+        }
         let slabs = fs::read_to_string("/proc/slabinfo").unwrap_or_default();
         let active = |cache: &str| {
             let line = slabs.lines().find_map(|line| line.strip_prefix(cache)?.strip_prefix(' '));
@@ -45,8 +49,8 @@ impl Objects {
         }
     }
 
-    /// What there is more of: more than 100 and one for every twentieth launch. Others use the machine too, and the kernel frees much of it
-    /// later, so this waits for a while.
+    /// What there is more of: more than 100 and one for every twentieth launch. Others use the machine
+    /// too, and the kernel frees much of it later, so this waits for a while.
     pub(super) fn growth(&self, launches: u64) -> Option<String> {
         let slack = 100 + launches / 20;
         let grew = |before: u64, after: u64| after > before + slack;

@@ -30,6 +30,26 @@ pub struct Seen {
     pub state: char,
 }
 
+/// A name for what must not be made in the system: no earlier run, in which something made it, can have
+/// left it behind.
+#[must_use]
+pub fn mark() -> String {
+    format!("{MARK}{}", std::process::id())
+}
+
+const MARK: &str = "stockade-test-mark-";
+
+/// Removes every [`mark`] from where it must not have been made.
+pub fn remove_marks() {
+    for place in ["/", "/home", "/etc", "/usr", "/opt", "/var"].iter().chain(PLACES) {
+        for entry in fs::read_dir(place).into_iter().flatten().flatten() {
+            if entry.file_name().as_encoded_bytes().starts_with(MARK.as_bytes()) {
+                fs::remove_dir_all(entry.path()).or_else(|_| fs::remove_file(entry.path())).ok();
+            }
+        }
+    }
+}
+
 /// A field of `/proc/PID/status`.
 #[must_use]
 pub fn status(pid: impl std::fmt::Display, field: &str) -> Option<String> {
