@@ -93,7 +93,7 @@ bench: build-bench
 # RUNS command lines that nobody would type; the number of one is enough to see it again.
 fuzz-args: setup-build
 	$(SECCOMP) CARGO_PROFILE_RELEASE_LTO=off CARGO_PROFILE_RELEASE_OVERFLOW_CHECKS=true STOCKADE_FUZZ=$(RUNS) \
-		$(CARGO) test --release --locked -p stockade --no-default-features --lib bwrap::fuzz -- --nocapture
+		$(CARGO) test --release --locked -p stockade --lib fuzz:: -- --nocapture
 
 # The same for messages to the helper.
 fuzz-decoder: setup-build

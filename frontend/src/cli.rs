@@ -6,6 +6,8 @@
 //! rest of a start.
 
 pub mod exec;
+#[cfg(test)]
+mod fuzz;
 pub mod usage;
 
 use std::ffi::OsString;

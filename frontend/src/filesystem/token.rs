@@ -301,11 +301,15 @@ pub struct PersistError {
     pub path: OsString,
 }
 
+/// As it is typed.
 impl fmt::Display for Place {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let mut named = |name: &str, below: &str| {
             f.write_str(name)?;
-            if below.is_empty() { Ok(()) } else { write!(f, "/{}", shown(below)) }
+            if below.is_empty() {
+                return Ok(());
+            }
+            write!(f, "/{}", shown(&below.replace('\\', "\\\\").replace(':', "\\:")))
         };
         match self {
             Self::Host => named("host", ""),
