@@ -39,6 +39,9 @@ pub(crate) const FILE: u32 = 0o444;
 /// a process of uid 0 could reach the host without any capability.
 const COVERED: [&CStr; 7] = [c"sys", c"sysrq-trigger", c"irq", c"bus", c"acpi", c"scsi", c"fs"];
 
+/// `PROC_USER_INIT_INO` of `linux/proc_ns.h`.
+const INITIAL_USER_NAMESPACE: u64 = 0xefff_fffd;
+
 /// A finished root, with this process in it.
 pub(crate) struct Built {
     pub(crate) job: Job,
@@ -51,8 +54,9 @@ impl Inside {
         let Self { mut job, mut sources, procfs, init_namespace, made: _ } = self;
         staging::make(&mut sources, &mut job, &procfs)?;
         let caps = &job.caps;
-        let lent = matches!(job.mode, Mode::SetuidRoot | Mode::FileCapabilities);
-        let make_nodes = lent && caps.has(Cap::MKNOD);
+        // In another user namespace the kernel lets nobody make one.
+        let initial = procfs.namespace("user") == Ok(INITIAL_USER_NAMESPACE);
+        let make_nodes = initial && job.mode != Mode::Root && caps.has(Cap::MKNOD);
         let list = &job.request.get().operations;
         let objects = || (0_u32..).map(Object::Operation);
         let mut parts = Vec::with_capacity(list.len());

@@ -17,7 +17,9 @@ use rustix::io::Errno;
 use rustix::mount::OpenTreeFlags;
 use stockade_protocol::Checked;
 use stockade_protocol::event::{Call, Failure, Hint, Mode, Object, Stage};
-use stockade_protocol::request::{Access, FdIndex, Operation, Propagation as Asked, SourceKind};
+use stockade_protocol::request::{
+    Access, FdIndex, Operation, Propagation as Asked, SourceKind, UserNamespace,
+};
 
 use crate::caps::{Cap, Caps};
 use crate::fault::{Problem, because, failed};
@@ -62,7 +64,9 @@ impl Job {
     /// Looks at every source, and clones it where that is possible already.
     pub(crate) fn take_sources(mut self) -> Result<Taken, Problem> {
         let noproc = because(Stage::Clone, Call::Open, Object::None, Hint::NoProc);
-        let procfs = Procfs::open().map_err(noproc)?;
+        // With privilege, init's id maps are written from outside.
+        let mapped = self.request.get().namespaces.user != UserNamespace::Default;
+        let procfs = Procfs::open(mapped && self.mode != Mode::Unprivileged).map_err(noproc)?;
         if let Mode::SetuidRoot | Mode::FileCapabilities = self.mode {
             show_no_more(&self.request.get().operations, &procfs)?;
         }
@@ -211,8 +215,7 @@ pub(crate) fn clone_tree(
     stage: Stage,
     object: Object,
 ) -> Result<OwnedFd, Failure> {
-    let fail = |call| failed(stage, call, object);
-    let raised = Cap::SYS_ADMIN;
+    let (fail, raised) = (|call| failed(stage, call, object), Cap::SYS_ADMIN);
     match caps.with(raised, || open_tree_attr(fd, set, propagation)) {
         // Before Linux 6.15, or filtered away: the same in two steps.
         Err(Errno::NOSYS | Errno::PERM) => {}
@@ -222,9 +225,8 @@ pub(crate) fn clone_tree(
         | OpenTreeFlags::OPEN_TREE_CLOEXEC
         | OpenTreeFlags::AT_EMPTY_PATH
         | OpenTreeFlags::AT_RECURSIVE;
-    let tree = caps
-        .with(raised, || rustix::mount::open_tree(fd, c"", flags))
-        .map_err(fail(Call::OpenTree))?;
+    let tree = caps.with(raised, || rustix::mount::open_tree(fd, c"", flags));
+    let tree = tree.map_err(fail(Call::OpenTree))?;
     caps.with(raised, || mount_setattr(tree.as_fd(), c"", Depth::Recursive, set, propagation))
         .map_err(fail(Call::MountSetattr))?;
     Ok(tree)

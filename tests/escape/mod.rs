@@ -4,6 +4,7 @@
 //! and `exec`, and say which entry they try.
 
 mod calls;
+mod container;
 mod ends;
 mod filesystem;
 mod inside;
@@ -31,6 +32,7 @@ pub(crate) fn cases() -> Vec<Case> {
         surroundings::CASES,
         namespaces::CASES,
         proc::CASES,
+        container::CASES,
         filesystem::CASES,
         kept_home::CASES,
         processes::CASES,

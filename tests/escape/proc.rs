@@ -4,6 +4,7 @@
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
 
+use harness::filter::without_looks;
 use harness::frontend::{STOCKADE_FAILED, shell, shell_launch};
 use harness::launch::Launch;
 use harness::process::{eventually, patience, slowness};
@@ -26,6 +27,7 @@ pub(crate) const CASES: &[Case] = &[
     case!(t49_what_hides_proc_sys_is_named_where_other_ids_need_it)
         .modes(&[Mode::Setuid])
         .as_root(),
+    case!(t49_a_look_that_is_refused_is_taken_another_way).modes(Mode::PRIVILEGED).as_root(),
     case!(t49_mounts_on_empty_directories_of_proc_hide_nothing).modes(Mode::PRIVILEGED).as_root(),
     case!(t50_decoys_over_proc_get_nothing),
     case!(t51_nothing_of_the_covered_proc_can_be_written).within(120),
@@ -73,6 +75,20 @@ fn t49_what_hides_proc_sys_is_named_where_other_ids_need_it(fixture: &Fixture) -
     spec.request.namespaces.user = UserNamespace::Mapped { uid: 77, gid: 77 };
     let failure = RawHelper::build(fixture, &spec).failure().expect("a failure");
     assert_eq!((failure.call, failure.hint), (Call::Write, Hint::RestrictedProc));
+    Outcome::Passed
+}
+
+fn t49_a_look_that_is_refused_is_taken_another_way(fixture: &Fixture) -> Outcome {
+    let build = || {
+        let filter = without_looks(libc::AT_SYMLINK_NOFOLLOW | libc::AT_NO_AUTOMOUNT);
+        let mut raw = RawHelper::start(raw::helper(fixture).filter(filter));
+        raw.send(&Spec::shell("test -s /proc/cmdline && exit 7"));
+        raw.conclude()
+    };
+    build().assert_exit(7);
+    own_mounts(fixture);
+    mount(Some("/dev/null"), "/proc/cmdline", NONE, MsFlags::MS_BIND, NONE).expect("root may");
+    assert_eq!(build().failure().map(|failure| failure.hint), Some(Hint::RestrictedProc));
     Outcome::Passed
 }
 

@@ -9,6 +9,9 @@ const NUMBER: u32 = 0;
 /// Position of the low half of its first argument on little-endian machines.
 const FIRST_ARGUMENT: u32 = 16;
 
+/// The same of its third.
+const THIRD_ARGUMENT: u32 = 32;
+
 fn step(code: u32, k: u32, jump_true: u8, jump_false: u8) -> libc::sock_filter {
     let code = u16::try_from(code).expect("codes have 16 bits");
     libc::sock_filter { code, jt: jump_true, jf: jump_false, k }
@@ -52,6 +55,20 @@ pub fn without_calls(calls: &[c_long]) -> Vec<libc::sock_filter> {
 #[must_use]
 pub fn lying_about(calls: &[c_long]) -> Vec<libc::sock_filter> {
     answering(calls, 0)
+}
+
+/// Refuses `statx(2)` with these flags, as a security module refuses a look at some files.
+#[must_use]
+pub fn without_looks(flags: i32) -> Vec<libc::sock_filter> {
+    let is = libc::BPF_JMP | libc::BPF_JEQ | libc::BPF_K;
+    vec![
+        load(NUMBER),
+        step(is, number(libc::SYS_statx), 0, 3),
+        load(THIRD_ARGUMENT),
+        step(is, flags as u32, 0, 1),
+        answer(errno(libc::EACCES)),
+        answer(libc::SECCOMP_RET_ALLOW),
+    ]
 }
 
 /// Refuses to make user namespaces, as a hardened kernel does.
