@@ -4,10 +4,9 @@
 use rustix::io::Errno;
 use rustix::process::DumpableBehavior;
 pub(crate) use rustix::thread::CapabilitySet as Cap;
-use rustix::thread::{CapabilitySets, UnshareFlags};
+use rustix::thread::CapabilitySets;
 
 use crate::Status;
-use crate::sys::process::unshare;
 use crate::sys::start::exit;
 
 /// The capabilities this process may still raise. They only get fewer.
@@ -50,11 +49,16 @@ impl Caps {
         }
     }
 
-    /// Moves this process into a new user namespace and keeps `wanted` of the rights in it. `raised`
-    /// is what the call may take.
-    pub(crate) fn unshare_user(&self, raised: Cap, wanted: Cap) -> Result<Self, Errno> {
+    /// Makes the call that moves this process into another user namespace and keeps `wanted` of the
+    /// rights in it. `raised` is what the call may take.
+    pub(crate) fn move_by(
+        &self,
+        raised: Cap,
+        wanted: Cap,
+        call: impl FnOnce() -> Result<(), Errno>,
+    ) -> Result<Self, Errno> {
         set(self.permitted.intersection(raised), self.permitted)?;
-        match unshare(UnshareFlags::NEWUSER) {
+        match call() {
             // The kernel raised everything there is in the new namespace; that is lowered at once.
             Ok(()) => Self::keep(wanted),
             Err(errno) => {
@@ -105,12 +109,12 @@ impl Caps {
             return self.give_up();
         }
         self.limit(wanted)?;
-        let held = self.permitted;
+        // Fails if one of them is not there: no payload runs with less than was asked for.
         rustix::thread::set_capabilities(
             None,
-            CapabilitySets { effective: held, permitted: held, inheritable: held },
+            CapabilitySets { effective: wanted, permitted: wanted, inheritable: wanted },
         )?;
-        for one in each().filter(|one| held.contains(*one)) {
+        for one in each().filter(|one| wanted.contains(*one)) {
             rustix::thread::configure_capability_in_ambient_set(one, true)?;
         }
         Ok(())

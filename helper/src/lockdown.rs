@@ -141,8 +141,7 @@ fn credentials() -> Result<Entry, Failure> {
     rustix::thread::set_thread_res_gid(gid, gid, gid).map_err(fail(Call::Setresgid))?;
     rustix::thread::set_thread_res_uid(uid, uid, saved).map_err(fail(Call::Setresuid))?;
     // Leaving euid 0 emptied the effective set but let the kernel decide about the rest: say it again.
-    let all = Cap::all();
-    caps.limit(all).map_err(fail(Call::Capset))?;
+    caps.limit(Cap::all()).map_err(fail(Call::Capset))?;
 
     // I9. Without privilege the process must be able to write its own id map, which belongs to root
     // while it is not dumpable; there is nothing to steal yet.
@@ -158,7 +157,6 @@ fn credentials() -> Result<Entry, Failure> {
 /// without a mount namespace of its own they do not; the kernel's first answer to fsopen(2) says so.
 fn may_mount(held: Cap) -> Result<bool, Errno> {
     let flags = rustix::mount::FsOpenFlags::FSOPEN_CLOEXEC;
-    let raised = Cap::SYS_ADMIN;
-    let trial = Caps::keep(held)?.with(raised, || rustix::mount::fsopen(c"tmpfs", flags));
+    let trial = Caps::keep(held)?.with(Cap::SYS_ADMIN, || rustix::mount::fsopen(c"tmpfs", flags));
     Ok(trial.err() != Some(Errno::PERM))
 }

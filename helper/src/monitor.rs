@@ -160,8 +160,8 @@ impl Ready {
 
     /// Init ended without a word, or is the payload itself and will not speak again.
     fn lost(&self, report: &mut Report) -> Status {
-        let gone = || self.wait_for_init(report, None) != Ok(First::Message);
-        if self.supervision.end_with_caller && gone() {
+        let ends = self.supervision.end_with_caller;
+        if ends && self.wait_for_init(report, None) != Ok(First::Message) {
             return self.end();
         }
         let exit = match rustix::process::waitpid(Some(self.init), WaitOptions::empty()) {

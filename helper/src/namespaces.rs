@@ -18,7 +18,7 @@ use stockade_protocol::event::{
 };
 use stockade_protocol::request::{Demand, Namespaces, Operation, UserNamespace};
 
-use crate::caps::{Cap, Caps};
+use crate::caps::{Cap, Caps, hide};
 use crate::fault::{Problem, because, failed, number};
 use crate::filesystems::attributes;
 use crate::idmap::IdMap;
@@ -45,8 +45,10 @@ impl Taken {
         let Self { mut job, mut sources, procfs } = self;
         let wanted = &job.request.get().namespaces;
 
+        let fail = failed(Stage::Namespaces, Call::Prctl, Object::None);
         let init_namespace = match (job.mode, wanted.user) {
-            (_, UserNamespace::Given) => None,
+            // Whoever else is there must not look into what comes of this process (I9, T28).
+            (_, UserNamespace::Given { .. }) => hide().map(|()| None).map_err(fail)?,
             (Mode::Unprivileged, _) => {
                 let (own, nested) = enter_user_namespace(&job, &procfs)?;
                 job.caps = own;
@@ -61,18 +63,16 @@ impl Taken {
         let made = unshare(wanted, job.mode, &job.caps, report)?;
         // Before the host's propagation ends here, for binds that are to keep it.
         clone_places(&mut sources, &job.request, &job.caps)?;
-        let private = Propagation::Private;
         // T43: nothing that happens to the old root from here on travels to the host.
-        let raised = Cap::SYS_ADMIN;
+        let (raised, private) = (Cap::SYS_ADMIN, Propagation::Private);
         job.caps
             .with(raised, || mount_setattr(CWD, c"/", Depth::Recursive, attributes::NONE, private))
             .map_err(failed(Stage::Namespaces, Call::MountSetattr, Object::None))?;
 
         if let Some(name) = &wanted.hostname {
             let object = Object::Namespace(Namespace::Uts);
-            job.caps
-                .with(raised, || rustix::system::sethostname(name.as_bytes()))
-                .map_err(failed(Stage::Namespaces, Call::Sethostname, object))?;
+            let set = job.caps.with(raised, || rustix::system::sethostname(name.as_bytes()));
+            set.map_err(failed(Stage::Namespaces, Call::Sethostname, object))?;
         }
         if made.contains(&Namespace::Net) {
             loopback(&job.caps, report)?;
@@ -92,14 +92,14 @@ fn enter_user_namespace(job: &Job, procfs: &Procfs) -> Result<(Caps, Option<IdMa
     let payload = Cap::from_bits_retain(request.payload.capabilities);
     let build = Cap::SYS_ADMIN | Cap::NET_ADMIN | Cap::SYS_RESOURCE | Cap::SETFCAP | Cap::SETPCAP;
     // About SETFCAP see `lockdown`; ordinary callers have nothing to raise.
-    let caps = job
-        .caps
-        .unshare_user(Cap::SETFCAP, build | payload | for_overlays(&job.request))
-        .map_err(no_user_namespace(Stage::Namespaces))?;
+    let keep = build | payload | for_overlays(&job.request);
+    let new = || process::unshare(UnshareFlags::NEWUSER);
+    let caps =
+        job.caps.move_by(Cap::SETFCAP, keep, new).map_err(no_user_namespace(Stage::Namespaces))?;
 
     let outside = job.identity.raw();
     let seen = match wanted.user {
-        UserNamespace::Default | UserNamespace::Given => outside,
+        UserNamespace::Default | UserNamespace::Given { .. } => outside,
         UserNamespace::Mapped { uid, gid } => (uid, gid),
     };
     let devices = |operation: &Operation| matches!(operation, Operation::Devices { .. });

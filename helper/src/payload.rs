@@ -45,7 +45,7 @@ pub(crate) fn install(filters: &[Program]) -> Result<(), Failure> {
 pub(crate) fn run(seat: Seat, channel: &OwnedFd, init: Option<Pid>) -> ! {
     let Seat { job, user_namespace } = seat;
     let Job { mode, caps, request, descriptors, .. } = job;
-    let payload = &request.get().payload;
+    let Request { namespaces, payload, supervision, .. } = request.get();
     let mut targets: Vec<u32> = payload.pass.iter().map(|pass| pass.target).collect();
     targets.sort_unstable();
     // Above every target first, so that none overwrites what another still needs.
@@ -58,7 +58,7 @@ pub(crate) fn run(seat: Seat, channel: &OwnedFd, init: Option<Pid>) -> ! {
         .unwrap_or_else(|failure| give_up(channel.as_fd(), &failure));
     let prepare = || -> Result<CString, Failure> {
         let fail = |call| failed(Stage::Start, call, Object::None);
-        if let (true, Some(init)) = (request.get().supervision.end_with_caller, init) {
+        if let (true, Some(init)) = (supervision.end_with_caller, init) {
             rustix::process::set_parent_process_death_signal(Some(Signal::KILL))
                 .map_err(fail(Call::Prctl))?;
             // Init may have gone before that took effect.
@@ -69,10 +69,11 @@ pub(crate) fn run(seat: Seat, channel: &OwnedFd, init: Option<Pid>) -> ! {
         join_group(payload.group).map_err(fail(Call::Setpgid))?;
         rustix::process::umask(Bits::from_raw_mode(payload.umask));
         let directory = enter_directory(payload)?;
-        let gates = request.get().supervision.gates.iter().zip(&gates);
-        if mode == Mode::Unprivileged && gates.len() > 0 {
+        let gates = supervision.gates.iter().zip(&gates);
+        if mode == Mode::Unprivileged && gates.len() > 0 && !namespaces.user.is_given() {
             // While it waits, tools of the caller's attach to its namespaces. It is nobody's but the
-            // caller's here, and no payload runs yet that could look at it (T28).
+            // caller's here, and no payload runs yet that could look at it (T28). Where others run,
+            // the caller owns the user namespace, and that is enough.
             rustix::process::set_dumpable_behavior(DumpableBehavior::Dumpable)
                 .map_err(fail(Call::Prctl))?;
         }

@@ -6,11 +6,12 @@ use std::os::fd::{AsFd, OwnedFd};
 
 use rustix::io::{Errno, retry_on_intr};
 use rustix::process::Signal;
-use rustix::thread::{Gid, Uid};
+use rustix::thread::{Gid, LinkNameSpaceType, Uid, UnshareFlags, move_into_link_name_space};
 use stockade_protocol::Event;
 use stockade_protocol::event::{
     Call, Failure, Hint, Missing, MissingKind, Mode, Namespace, NamespaceId, Object, Stage,
 };
+use stockade_protocol::request::UserNamespace;
 
 use crate::Status;
 use crate::caps::{Cap, Caps, hide};
@@ -22,7 +23,7 @@ use crate::namespaces::no_user_namespace;
 use crate::patience::{Deadline, First, wait_for};
 use crate::procfs::Procfs;
 use crate::root::Built;
-use crate::sys::process::join_new_keyring;
+use crate::sys::process::{join_new_keyring, unshare};
 use crate::sys::start::exit;
 
 impl Built {
@@ -35,6 +36,14 @@ impl Built {
         let payload = Cap::from_bits_retain(request.payload.capabilities);
 
         let missing = if request.payload.new_keyring { keyring()? } else { None };
+        if let UserNamespace::Given { last: Some(last) } = request.namespaces.user {
+            let fail = failed(Stage::Drop, Call::Setns, Object::Namespace(Namespace::User));
+            let last = job.descriptors.take(last).map_err(&fail)?;
+            // The kernel asks for this in the namespace above, and for nothing else to be shared.
+            let enter = || move_into_link_name_space(last.as_fd(), Some(LinkNameSpaceType::User));
+            job.caps =
+                job.caps.move_by(Cap::SYS_ADMIN, Cap::SETPCAP | payload, enter).map_err(fail)?;
+        }
         match init_namespace {
             None => {
                 job.caps.empty_bounding_set(payload).map_err(fail(Call::Prctl))?;
@@ -127,7 +136,8 @@ fn enter_user_namespace(
     // SYS_ADMIN where ordinary users may make no namespace; SETFCAP because the kernel asks for it at
     // this moment if id 0 is to be mapped, user_namespaces(7), Linux 5.12.
     let raised = Cap::SYS_ADMIN | Cap::SETFCAP;
-    let caps = caps.unshare_user(raised, wanted).map_err(no_user_namespace(Stage::Drop))?;
+    let new = || unshare(UnshareFlags::NEWUSER);
+    let caps = caps.move_by(raised, wanted, new).map_err(no_user_namespace(Stage::Drop))?;
     if mode == Mode::Unprivileged {
         map.write(procfs, "self", &caps, Cap::SYS_ADMIN).map_err(fail(Call::Write))?;
     } else {
@@ -146,18 +156,14 @@ fn settle_in(
     limit: bool,
     procfs: &Procfs,
 ) -> Result<Caps, Failure> {
-    let fail = |call| failed(Stage::Drop, call, Object::Namespace(Namespace::User));
+    let user = Object::Namespace(Namespace::User);
+    let fail = |call| failed(Stage::Drop, call, user);
     if limit {
-        let object = Object::Namespace(Namespace::User);
-        caps.with(Cap::SYS_RESOURCE, || procfs.limit_user_namespaces(c"0")).map_err(because(
-            Stage::Drop,
-            Call::Write,
-            object,
-            Hint::RestrictedProc,
-        ))?;
+        let restricted = because(Stage::Drop, Call::Write, user, Hint::RestrictedProc);
+        let limited = caps.with(Cap::SYS_RESOURCE, || procfs.limit_user_namespaces(c"0"));
+        limited.map_err(restricted)?;
     }
-    let (uid, gid) = map.inside;
-    let (uid, gid) = (Uid::from_raw(uid), Gid::from_raw(gid));
+    let (uid, gid) = (Uid::from_raw(map.inside.0), Gid::from_raw(map.inside.1));
     caps.with(Cap::SETGID, || rustix::thread::set_thread_res_gid(gid, gid, gid))
         .map_err(fail(Call::Setresgid))?;
     caps.with(Cap::SETUID, || rustix::thread::set_thread_res_uid(uid, uid, uid))

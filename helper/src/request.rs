@@ -60,7 +60,7 @@ fn needed(mode: Mode, request: &Checked) -> Cap {
         Mode::SetuidRoot if user != UserNamespace::Default => BUILD.union(MAP),
         Mode::SetuidRoot | Mode::FileCapabilities => BUILD,
         Mode::Root => own.union(MAP).union(Cap::SETFCAP),
-        Mode::Unprivileged if user == UserNamespace::Given => own,
+        Mode::Unprivileged if user.is_given() => own,
         // Only root in a user namespace has it: to have its own id 0 mapped again below.
         Mode::Unprivileged => Cap::SETFCAP,
     }
@@ -77,8 +77,7 @@ fn read_request(
 ) -> Result<(stockade_protocol::Request, Descriptors), Problem> {
     let mut bytes = [0; Header::BYTES];
     read_exact(socket, &mut bytes)?;
-    let header =
-        Header::from_bytes(&bytes).map_err(|fault| Problem::Refused(Refusal::Header(fault)))?;
+    let header = Header::from_bytes(&bytes).map_err(Refusal::Header)?;
     if header.version != stockade_protocol::VERSION {
         return Err(Problem::Unsupported);
     }
@@ -88,8 +87,7 @@ fn read_request(
     read_exact(socket, &mut bytes)?;
     let count = usize::try_from(header.descriptors).unwrap_or(limits::DESCRIPTORS);
     let descriptors = read_descriptors(socket, count)?;
-    let request =
-        codec::decode_request(&bytes).map_err(|fault| Problem::Refused(Refusal::Decode(fault)))?;
+    let request = codec::decode_request(&bytes).map_err(Refusal::Decode)?;
     Ok((request, Descriptors::new(descriptors)))
 }
 

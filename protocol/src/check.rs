@@ -79,7 +79,7 @@ pub enum Rule {
     Capabilities,
     /// Other ids need a setuid root helper or an unprivileged one; with file capabilities the
     /// namespace would belong to the caller, who would have every capability in it (I12). A given
-    /// namespace needs an unprivileged one (T09).
+    /// namespace needs an unprivileged one (T09), and cannot be limited.
     UserNamespace,
     /// An id of -1 is none.
     Ids,
@@ -128,10 +128,12 @@ impl Checked {
     /// The first rule that is broken.
     pub fn permits(&self, mode: Mode) -> Result<(), Refusal> {
         let user = self.0.namespaces.user;
-        let (mapped, given) = (user != UserNamespace::Default, user == UserNamespace::Given);
+        let mapped = user != UserNamespace::Default;
+        let given = user.is_given();
         let capable = self.0.payload.capabilities != 0;
         let overlay = self.0.overlay();
-        rule(!given || mode == Mode::Unprivileged, Rule::UserNamespace, 0)?;
+        let limited = self.0.namespaces.limit_user_namespaces;
+        rule(!given || mode == Mode::Unprivileged && !limited, Rule::UserNamespace, 0)?;
         match mode {
             Mode::SetuidRoot | Mode::FileCapabilities => {
                 rule(!capable, Rule::Capabilities, 0)?;
@@ -194,7 +196,8 @@ fn operations(request: &Request) -> Result<(), Refusal> {
             Operation::Proc { destination, protect: _ } => {
                 place(destination)?;
                 not_root(destination)?;
-                let own = request.namespaces.pid == Demand::Required;
+                let given = request.namespaces.user.is_given();
+                let own = given || request.namespaces.pid == Demand::Required;
                 rule(own, Rule::ProcNeedsPid, index)?;
             }
             Operation::Devices { destination, console: _ } => {
@@ -303,8 +306,13 @@ fn slots(request: &Request) -> impl Iterator<Item = FdIndex> + '_ {
         | Operation::Chmod { .. }
         | Operation::RemountReadOnly { .. } => None,
     });
+    let last = match request.namespaces.user {
+        UserNamespace::Given { last } => last,
+        UserNamespace::Default | UserNamespace::Mapped { .. } => None,
+    };
     operations
         .chain(request.operations.iter().flat_map(Operation::layers))
+        .chain(last)
         .chain(request.payload.landlock)
         .chain(request.payload.pass.iter().map(|pass| pass.source))
         .chain(request.supervision.held.iter().copied())

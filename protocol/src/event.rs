@@ -344,4 +344,6 @@ pub enum Call {
     Wait,
     /// `write(2)`
     Write,
+    /// `setns(2)`
+    Setns,
 }

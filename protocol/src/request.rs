@@ -94,7 +94,18 @@ pub enum UserNamespace {
     },
     /// The one that the helper was started in, with ambient capabilities of its caller's that count
     /// there. Refused in every mode but that without privilege.
-    Given,
+    Given {
+        /// A user namespace below that one, for the payload to go on in once the root is built.
+        last: Option<FdIndex>,
+    },
+}
+
+impl UserNamespace {
+    /// Whether it was there before, and others may live in it.
+    #[must_use]
+    pub fn is_given(self) -> bool {
+        matches!(self, Self::Given { .. })
+    }
 }
 
 /// A place in the sandbox that an operation fills.

@@ -287,7 +287,7 @@ fn privilege_lends_no_capability_and_no_namespace_of_the_callers_own() {
     );
     let refused = broken(Rule::UserNamespace);
     assert_eq!(
-        permitted(|request| request.namespaces.user = UserNamespace::Given),
+        permitted(|request| request.namespaces.user = UserNamespace::Given { last: None }),
         [refused, refused, refused, None],
         "T09"
     );

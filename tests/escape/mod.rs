@@ -11,6 +11,7 @@ mod inside;
 mod kept_home;
 mod mounts;
 mod namespaces;
+mod neighbours;
 mod outside;
 mod proc;
 mod processes;
@@ -31,6 +32,7 @@ pub(crate) fn cases() -> Vec<Case> {
         calls::CASES,
         surroundings::CASES,
         namespaces::CASES,
+        neighbours::CASES,
         proc::CASES,
         container::CASES,
         filesystem::CASES,

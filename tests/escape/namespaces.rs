@@ -13,6 +13,7 @@ use harness::raw::RawHelper;
 use harness::spec::{Spec, open_read, place};
 use harness::{Case, Fixture, Mode, Outcome, case, sys};
 use nix::sched::{CloneFlags, unshare};
+use stockade_protocol::Event;
 use stockade_protocol::request::{
     Access, Content, Demand, Operation, Pass, SourceKind, UserNamespace,
 };
@@ -54,7 +55,7 @@ fn t09_no_slot_joins_a_namespace(fixture: &Fixture) -> Outcome {
     let own = KINDS.iter().map(|kind| open_read(format!("/proc/self/ns/{kind}")));
     let link = |fd: &OwnedFd| fs::read_link(format!("/proc/self/fd/{}", fd.as_raw_fd()));
     type Slot = fn(&mut Spec, OwnedFd);
-    let slots: [(&str, Slot); 4] = [
+    let slots: [(&str, Slot); 5] = [
         ("source", |spec, fd| {
             spec.bind_descriptor(fd, SourceKind::File, "/ns", Access::ReadWrite);
         }),
@@ -63,6 +64,10 @@ fn t09_no_slot_joins_a_namespace(fixture: &Fixture) -> Outcome {
             spec.file("/ns", content);
         }),
         ("ruleset", |spec, fd| spec.request.payload.landlock = Some(spec.add(fd))),
+        ("user namespace", |spec, fd| {
+            let last = Some(spec.add(fd));
+            spec.request.namespaces.user = UserNamespace::Given { last };
+        }),
         ("console", |spec, fd| {
             let console = Some(spec.add(fd));
             spec.request.operations.retain(|step| !matches!(step, Operation::Devices { .. }));
@@ -76,7 +81,8 @@ fn t09_no_slot_joins_a_namespace(fixture: &Fixture) -> Outcome {
             put(&mut spec, sys::duplicate(&fd));
             let verdict = RawHelper::build(fixture, &spec);
             verdict.assert_orderly();
-            let failed = matches!(verdict.events.last(), Some(stockade_protocol::Event::Failed(_)));
+            let last = verdict.events.last();
+            let failed = matches!(last, Some(Event::Failed(_) | Event::Refused(_)));
             assert!(failed, "{what} as {slot}: {verdict:?}");
             assert_eq!(verdict.output.text(), "", "{what} as {slot}");
         }
@@ -109,12 +115,12 @@ fn t09_no_option_joins_a_namespace(fixture: &Fixture) -> Outcome {
         assert_eq!(output.text(), "", "{option}");
         assert!(output.errors().contains(expected), "{option}: {}", output.errors());
     };
-    // bubblewrap's own, which the helper has no place for.
-    for option in ["--userns2", "--pidns"] {
-        refused(option, open_read("/proc/self/ns/net"), option);
-    }
-    // A user namespace is entered before there is a helper, by whoever may: with no privilege but what
-    // its owner has in it.
+    // bubblewrap's own. A namespace is entered before there is a helper, by whoever may: with no
+    // privilege but what its owner has in it.
+    refused("--userns2", open_read("/proc/self/ns/user"), "--userns2 requires --userns");
+    refused("--pidns", open_read("/proc/self/ns/net"), "Setting pidns failed: Invalid argument");
+    let pids = open_read("/proc/self/ns/pid");
+    refused("--pidns", pids, "Setting pidns failed: Operation not permitted");
     let (theirs, holder) = foreign_namespaces(CloneFlags::CLONE_NEWUSER);
     let no_descendant = "it might not be a descendant";
     refused("--userns", open_read("/proc/self/ns/net"), no_descendant);

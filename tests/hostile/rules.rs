@@ -19,7 +19,7 @@ pub(crate) const CASES: &[Case] = &[
     case!(every_rule_is_enforced_by_the_helper)
         .entries(&["T01", "T20", "T44", "T49", "T55", "T82", "T83"])
         .within(120),
-    case!(rules_about_privilege_are_enforced_by_the_helper).entries(&["T01"]),
+    case!(rules_about_privilege_are_enforced_by_the_helper).entries(&["T01", "T09"]),
     case!(paths_that_the_frontend_could_not_write_are_refused).entries(&["T83"]),
 ];
 
@@ -183,7 +183,7 @@ fn rules_about_privilege_are_enforced_by_the_helper(fixture: &Fixture) -> Outcom
         r.operations.extend(vec![cover; limits::FILESYSTEMS + 1]);
     };
     // T09: one that was not made for the sandbox.
-    let given = |r: &mut Request| r.namespaces.user = UserNamespace::Given;
+    let given = |r: &mut Request| r.namespaces.user = UserNamespace::Given { last: None };
     if fixture.mode.is_privileged() {
         let expected = Some(Refusal::Rule(Rule::Capabilities, 0));
         assert_eq!(refusal(fixture, "a capability", capable), expected);

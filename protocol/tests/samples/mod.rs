@@ -177,7 +177,10 @@ pub fn requests() -> Vec<(&'static str, Request)> {
     session.payload.group = Group::Session;
     session.supervision.init = Init::Payload;
     session.namespaces.user = UserNamespace::Mapped { uid: 0, gid: 0 };
+    let mut given = smallest();
+    given.namespaces.user = UserNamespace::Given { last: Some(FdIndex(0)) };
     vec![
+        ("request-given", given),
         ("request-smallest", smallest()),
         ("request-fullest", fullest()),
         ("request-session", session),
@@ -235,6 +238,16 @@ pub fn events() -> Vec<(&'static str, Event)> {
                 errno: 4095,
                 object: Object::Lock(7),
                 hint: Hint::NotATerminal,
+            }),
+        ),
+        (
+            "event-failed-setns",
+            Event::Failed(Failure {
+                stage: Stage::Drop,
+                call: Call::Setns,
+                errno: 1,
+                object: Object::Namespace(Namespace::User),
+                hint: Hint::RestrictedProc,
             }),
         ),
         ("event-stopped", Event::Stopped { signal: 20 }),

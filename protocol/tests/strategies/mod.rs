@@ -116,7 +116,7 @@ fn demand() -> impl Strategy<Value = Demand> {
 fn namespaces() -> impl Strategy<Value = Namespaces> {
     let user = prop_oneof![
         Just(UserNamespace::Default),
-        Just(UserNamespace::Given),
+        option::of(index()).prop_map(|last| UserNamespace::Given { last }),
         (any::<u32>(), any::<u32>()).prop_map(|(uid, gid)| UserNamespace::Mapped { uid, gid })
     ];
     let hostname = option::of("[A-Za-z0-9.-]{1,63}".prop_map(|text| Hostname::new(text).unwrap()));

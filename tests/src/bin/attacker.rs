@@ -4,6 +4,8 @@
 //!
 //! Frontend and payload are processes of the same user like any other: what they hold is no gain.
 //! The helper is told by its name, which it bears from its exec to the payload's.
+//!
+//! With `--stepping` it stops each helper for as long as it looks at it, and so sees it at every moment.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::ffi::c_long;
@@ -14,6 +16,7 @@ use std::time::Duration;
 use harness::process::readable;
 use harness::{sys, watch};
 use nix::sys::ptrace;
+use nix::sys::signal::Signal;
 use nix::sys::wait::{WaitPidFlag, WaitStatus, waitpid};
 use nix::unistd::Pid;
 use serde_json::json;
@@ -26,6 +29,9 @@ const KINDS: [&str; 8] = ["user", "mnt", "net", "pid", "pid_for_children", "ipc"
 
 /// Descriptors of the helper that are tried: more than it ever has open.
 const DESCRIPTORS: i32 = 64;
+
+/// How often a helper is stopped, one time after the other.
+const STEPS: u32 = 20;
 
 /// What was tried and what came of it.
 #[derive(Default)]
@@ -46,6 +52,7 @@ fn main() {
     let me = nix::unistd::getpid().as_raw();
     let uid = nix::unistd::getuid().as_raw().to_string();
     let own_users = fs::read_link("/proc/self/ns/user").expect("/proc is mounted");
+    let stepping = std::env::args().any(|word| word == "--stepping");
     let mut score = Score::default();
     // Processes of others are looked at once; a number that comes again is the helper's soon
     // enough.
@@ -66,6 +73,15 @@ fn main() {
                 continue;
             }
             attack(pid, &own_users, &mut score);
+            // One that only waits is no reason to miss the others.
+            for _ in 0..if stepping { STEPS } else { 0 } {
+                let signal = |signal| nix::sys::signal::kill(Pid::from_raw(pid), signal).is_ok();
+                if !is_helper(pid) || !signal(Signal::SIGSTOP) {
+                    break;
+                }
+                look_inside(pid, &mut score);
+                signal(Signal::SIGCONT);
+            }
         }
     }
     let report = json!({
@@ -76,7 +92,11 @@ fn main() {
 }
 
 fn is_helper(pid: i32) -> bool {
-    fs::read_to_string(format!("/proc/{pid}/comm")).is_ok_and(|name| name.trim_end() == HELPER)
+    // A copy in memory is called by the number of its descriptor; its first argument is the same.
+    ["comm", "cmdline"].iter().any(|file| {
+        let name = fs::read(format!("/proc/{pid}/{file}")).unwrap_or_default();
+        name.split(|byte| [b'\n', 0].contains(byte)).next() == Some(HELPER.as_bytes())
+    })
 }
 
 fn attack(pid: i32, own_users: &std::path::Path, score: &mut Score) {
