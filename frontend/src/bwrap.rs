@@ -38,6 +38,7 @@ use launch::Helper;
 use message::{Fault, Voice};
 use parse::Stop;
 use plan::Circumstances;
+use rustix::thread::CapabilitiesSecureBits;
 use settings::{CapabilityChange, Settings, Step, Wish};
 use stockade_protocol::request::Limit;
 
@@ -57,8 +58,7 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> u8 {
         return u8::from(nix::sched::unshare(nix::sched::CloneFlags::CLONE_NEWUSER).is_err());
     }
     if name == entrance::NAME {
-        entrance::enter(&arguments.collect::<Vec<_>>());
-        return FAILED;
+        return entrance::passage::enter(&arguments.collect::<Vec<_>>());
     }
     let parent = rustix::process::getppid();
     let limit = crate::descriptor_limit::raise();
@@ -125,24 +125,24 @@ fn launch(settings: &Settings, ids: Ids, start: Start) -> Result<u8, Fault> {
     if settings.die_with_parent {
         launch::die_with_parent(settings.voice, start.parent)?;
     }
-    let entrance = settings.user_namespace.map(|number| {
-        let changed = |id: Option<u32>, own| id.filter(|id| *id != own);
-        Entrance::new(number, changed(settings.uid, ids.uid), changed(settings.gid, ids.gid))
-    });
-    let entrance = entrance.transpose()?;
+    let entrance = Entrance::new(settings, ids)?;
     if settings.assert_user_namespaces_disabled
         && !settings.disable_user_namespaces
-        && can_make_user_namespaces(entrance.as_ref())?
+        && can_make_user_namespaces(entrance.as_ref(), settings.last_user_namespace)?
     {
         let text = "creation of new user namespaces was not disabled as requested";
         return Err(Fault::new(text));
     }
     let mut helper = start.helper?;
-    let root = ids.uid == 0;
+    // Under SECBIT_NOROOT the kernel treats user id 0 as any other, capabilities(7).
+    let bits = rustix::thread::capabilities_secure_bits();
+    let plain = bits.is_ok_and(|bits| bits.contains(CapabilitiesSecureBits::NO_ROOT));
+    let root = ids.uid == 0 && !plain;
     let mut privileged = root || launch::may_have_privilege(helper.path());
     let path = helper.path();
     let mut needy = None;
-    if entrance.is_some() {
+    let elsewhere = entrance.as_ref().is_some_and(Entrance::changes_user_namespace);
+    if elsewhere {
         privileged = false;
     } else if privileged && !root {
         needy = needs_own_namespace(settings, ids, path);
@@ -155,14 +155,14 @@ fn launch(settings: &Settings, ids: Ids, start: Start) -> Result<u8, Fault> {
     let circumstances = Circumstances {
         ids,
         privileged: privileged && !has_own,
-        capabilities: effective(),
+        capabilities: if root { effective() } else { 0 },
         umask: umask(),
         signals: start.signals,
     };
     let mut plan = plan::plan(settings, circumstances)?;
     plan.sandbox.request.payload.limits.extend(start.limit);
     if let Some(entrance) = &entrance {
-        helper = helper.in_namespace(entrance)?;
+        helper = helper.inside(entrance, |child| plan.wait_for_map(child))?;
     }
     helper.forward_signals(settings)?;
     let result = helper.run(settings, plan);
@@ -201,9 +201,9 @@ fn needs_own_namespace(
 }
 
 /// Whether the caller can make a user namespace, and so could COMMAND.
-fn can_make_user_namespaces(entrance: Option<&Entrance>) -> Result<bool, Fault> {
-    if let Some(entrance) = entrance {
-        return entrance.can_make_another(&CString::new(TRIAL).unwrap_or_default());
+fn can_make_user_namespaces(entrance: Option<&Entrance>, last: Option<u32>) -> Result<bool, Fault> {
+    if let Some(entrance) = entrance.filter(|entrance| entrance.enters_user_namespace()) {
+        return entrance.can_make_another(&CString::new(TRIAL).unwrap_or_default(), last);
     }
     let status = std::process::Command::new("/proc/self/exe").arg0(TRIAL).status();
     let status =

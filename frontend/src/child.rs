@@ -69,6 +69,11 @@ impl Child {
             .map_err(failed)
     }
 
+    /// Its number.
+    pub(crate) fn pid(&self) -> u32 {
+        self.0.as_raw().unsigned_abs()
+    }
+
     /// Waits for its end, and leaves the process to be dropped.
     pub(crate) fn wait(&self) -> nix::Result<WaitStatus> {
         waitid(Id::Pid(self.0), WaitPidFlag::WEXITED | WaitPidFlag::WNOWAIT)

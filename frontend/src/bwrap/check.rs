@@ -17,6 +17,13 @@ pub(crate) fn check(parsed: Parsed, ids: Ids) -> Result<Option<Settings>, Fault>
     let Parsed { mut settings, explicit_user } = parsed;
     let fault = |text: &str| Err(Fault::new(text));
     let given = settings.user_namespace.is_some();
+    let mapped = settings.map_gate.is_some();
+    if mapped && !explicit_user {
+        return fault("--userns-block-fd requires --unshare-user");
+    }
+    if mapped && settings.info_fd.is_none() {
+        return fault("--userns-block-fd requires --info-fd");
+    }
     if given && explicit_user {
         return fault("--userns not compatible --unshare-user");
     }
@@ -25,6 +32,12 @@ pub(crate) fn check(parsed: Parsed, ids: Ids) -> Result<Option<Settings>, Fault>
     }
     if settings.disable_user_namespaces && !explicit_user {
         return fault("--disable-userns requires --unshare-user");
+    }
+    if settings.disable_user_namespaces && mapped {
+        return fault("--disable-userns is not compatible with  --userns-block-fd");
+    }
+    if settings.last_user_namespace.is_some() && !given {
+        return fault("--userns2 requires --userns");
     }
     if ids.uid != 0 && !given {
         settings.user = Wish::Yes;
@@ -90,6 +103,15 @@ mod tests {
             (
                 &["--userns", "9", "--disable-userns", "x"],
                 "--disable-userns requires --unshare-user",
+            ),
+            (&["--userns2", "9", "x"], "--userns2 requires --userns"),
+            (
+                &["--userns-block-fd", "9", "--info-fd", "8", "x"],
+                "--userns-block-fd requires --unshare-user",
+            ),
+            (
+                &["--userns-block-fd", "9", "--unshare-user", "x"],
+                "--userns-block-fd requires --info-fd",
             ),
             (&["--hostname", "a", "x"], "Specifying --hostname requires --unshare-uts"),
             (&["--as-pid-1", "x"], "Specifying --as-pid-1 requires --unshare-pid"),

@@ -1,112 +1,210 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! A helper in a user namespace of the caller's choice.
+//! A helper in namespaces of the caller's choice.
 //!
 //! Whoever enters a user namespace has other ids and rights afterwards, so this process does not. It
-//! starts its own program under another name; that enters the namespace, makes the capabilities that
-//! this gives it ambient, `capabilities(7)`, and becomes the helper, which finds that they are its
-//! caller's own.
+//! starts its own program under another name ([`passage`]); that enters the namespaces, makes the
+//! capabilities that this gives it ambient, `capabilities(7)`, and becomes the helper, which finds that
+//! they are its caller's own.
 
-use std::convert::Infallible;
-use std::ffi::{CStr, CString, OsStr, OsString};
-use std::io::{Read as _, Write as _};
-use std::os::fd::{AsFd as _, OwnedFd};
+pub(crate) mod passage;
+
+use std::ffi::{CStr, CString};
+use std::os::fd::{AsFd as _, BorrowedFd, OwnedFd};
 use std::os::unix::ffi::OsStrExt as _;
 use std::path::Path;
 
-use nix::sched::{CloneFlags, setns};
 use nix::sys::signal::SigSet;
 use nix::sys::wait::WaitStatus;
-use rustix::fs::MemfdFlags;
-use rustix::io::Errno;
+use rustix::io::{Errno, retry_on_intr};
 use rustix::net::{AddressFamily, SocketFlags, SocketType};
-use rustix::thread::{CapabilitySet, CapabilitySets, Gid, Uid};
 
+use super::check::Ids;
 use super::inherit;
-use super::launch::has_file_capabilities;
 use super::message::Fault;
 use super::plan::reopen;
-use crate::child::Child;
+use super::settings::Settings;
+use crate::child::{Child, HELPER};
 
-/// The name under which this program becomes another one in a user namespace.
-pub(crate) const NAME: &str = "stockade-user-namespace-entrance";
+/// The name under which this program becomes another one in other namespaces.
+pub(crate) const NAME: &str = "stockade-namespace-entrance";
 
-/// The numbers of what it finds behind the socket: the namespace, and where it says what failed.
-const NAMESPACE: u32 = 4;
-const TROUBLE: u32 = 5;
+/// What stands for a namespace of the caller's, and for one that is new.
+const GIVEN: &str = "given";
+const NEW: &str = "new";
 
 /// Above all numbers that a started program finds something under.
 const HIGHER: i32 = 16;
 
 /// This program.
-const SELF: &str = "/proc/self/exe";
+const SELF: &CStr = c"/proc/self/exe";
 
 /// What can fail on the way in.
-#[derive(Clone, Copy, PartialEq)]
+#[derive(Clone, Copy, Debug, PartialEq)]
 enum Step {
-    Enter,
+    User,
+    Unmapped,
     Ids,
+    Pids,
     Keep,
     Execute,
 }
 
 /// All of them, by the number that stands for each.
-const STEPS: [Step; 4] = [Step::Enter, Step::Ids, Step::Keep, Step::Execute];
+const STEPS: [Step; 6] =
+    [Step::User, Step::Unmapped, Step::Ids, Step::Pids, Step::Keep, Step::Execute];
 
-/// A user namespace to enter, with the ids to have in it where they are not the same.
+/// The user namespace to be in.
+enum User {
+    /// That of this process.
+    Same,
+    /// One of the caller's, with the ids to have in it where they are not the same.
+    Given { namespace: OwnedFd, uid: Option<u32>, gid: Option<u32> },
+    /// A new one, whose id maps the caller writes.
+    New,
+}
+
+impl User {
+    /// The word for it.
+    fn word(&self) -> &'static str {
+        match self {
+            Self::Same => "same",
+            Self::Given { .. } => GIVEN,
+            Self::New => NEW,
+        }
+    }
+}
+
+/// Namespaces to enter.
 pub(crate) struct Entrance {
-    namespace: OwnedFd,
-    uid: Option<u32>,
-    gid: Option<u32>,
+    user: User,
+    pids: Option<OwnedFd>,
 }
 
 impl Entrance {
-    /// Takes the namespace that a descriptor of the caller's is.
-    pub(crate) fn new(number: u32, uid: Option<u32>, gid: Option<u32>) -> Result<Self, Fault> {
-        let fault = |errno| said(Step::Enter, errno);
-        let namespace = inherit::duplicate(number).map_err(fault)?;
-        Ok(Self { namespace: higher(namespace).map_err(fault)?, uid, gid })
+    /// Takes the namespaces that descriptors of the caller's are. None if there are none.
+    pub(crate) fn new(settings: &Settings, ids: Ids) -> Result<Option<Self>, Fault> {
+        let pids = settings.pid_namespace.map(|number| take(number, Step::Pids)).transpose()?;
+        let user = if let Some(number) = settings.user_namespace {
+            let changed = |id: Option<u32>, own| id.filter(|id| *id != own);
+            let (uid, gid) = (changed(settings.uid, ids.uid), changed(settings.gid, ids.gid));
+            User::Given { namespace: take(number, Step::User)?, uid, gid }
+        } else if settings.map_gate.is_some() {
+            User::New
+        } else if pids.is_some() {
+            User::Same
+        } else {
+            return Ok(None);
+        };
+        Ok(Some(Self { user, pids }))
     }
 
-    /// Starts the program at `path` in the namespace, under this name; gives our end of its socket.
+    /// Whether the helper will be in another user namespace than this process.
+    pub(crate) fn changes_user_namespace(&self) -> bool {
+        !matches!(self.user, User::Same)
+    }
+
+    /// Whether that was there before.
+    pub(crate) fn enters_user_namespace(&self) -> bool {
+        matches!(self.user, User::Given { .. })
+    }
+
+    /// Starts the helper at `path`; gives our end of its socket. If there is a new user namespace, `map`
+    /// is told which process is in it, and gives back control when its ids are mapped.
     pub(crate) fn start(
         &self,
         path: &Path,
-        name: &CStr,
         mask: &SigSet,
+        map: impl FnOnce(u32),
     ) -> Result<(Child, OwnedFd), Fault> {
-        let fault = |errno| Fault::errno("Can't start the helper", errno);
-        let (family, kind) = (AddressFamily::UNIX, SocketType::STREAM);
-        let (ours, theirs) =
-            rustix::net::socketpair(family, kind, SocketFlags::CLOEXEC, None).map_err(fault)?;
-        let (trouble, their_trouble) =
-            rustix::pipe::pipe_with(rustix::pipe::PipeFlags::CLOEXEC).map_err(fault)?;
-        let (theirs, their_trouble) =
-            (higher(theirs).map_err(fault)?, higher(their_trouble).map_err(fault)?);
-        let id = |id: Option<u32>| id.map_or(String::new(), |id| id.to_string());
-        let words = [NAME.into(), path.as_os_str().as_bytes().to_vec(), name.to_bytes().to_vec()];
-        let words = words.into_iter().chain([id(self.uid).into(), id(self.gid).into()]);
-        let words = words.map(CString::new).collect::<Result<Vec<_>, _>>();
-        let words = words.map_err(|_| fault(Errno::INVAL))?;
-        let words: Vec<&CStr> = words.iter().map(CString::as_c_str).collect();
-        let descriptors = [theirs.as_fd(), self.namespace.as_fd(), their_trouble.as_fd()];
-        let child = Child::run(Path::new(SELF), &words, &descriptors, mask)
-            .map_err(|error| Fault::other(&error))?;
-        drop((theirs, their_trouble));
-        // Nothing comes, and the end, once it has become the other program.
-        let mut answer = Vec::new();
-        std::fs::File::from(trouble).read_to_end(&mut answer).ok();
-        let [step, errno @ ..] = answer.as_slice() else { return Ok((child, ours)) };
-        let errno = errno.try_into().map_or(0, i32::from_le_bytes);
-        let step = STEPS.get(usize::from(*step)).copied().unwrap_or(Step::Execute);
-        Err(said(step, Errno::from_raw_os_error(errno)))
+        let path = CString::new(path.as_os_str().as_bytes());
+        let path = path.map_err(|_| said(Step::Execute, Errno::INVAL))?;
+        self.start_program(&path, HELPER, mask, map)
     }
 
-    /// Whether a process in there can make another one; `trial` is the name of the program that tries.
-    pub(crate) fn can_make_another(&self, trial: &CStr) -> Result<bool, Fault> {
-        let (child, _socket) = self.start(Path::new(SELF), trial, &SigSet::empty())?;
+    fn start_program(
+        &self,
+        path: &CStr,
+        name: &CStr,
+        mask: &SigSet,
+        map: impl FnOnce(u32),
+    ) -> Result<(Child, OwnedFd), Fault> {
+        let fault = |errno| Fault::errno("Can't start the helper", errno);
+        let pair = || -> Result<(OwnedFd, OwnedFd), Errno> {
+            let (family, kind) = (AddressFamily::UNIX, SocketType::STREAM);
+            let (ours, theirs) = rustix::net::socketpair(family, kind, SocketFlags::CLOEXEC, None)?;
+            Ok((ours, higher(theirs)?))
+        };
+        let (ours, theirs) = pair().map_err(fault)?;
+        let (line, their_line) = pair().map_err(fault)?;
+        let (namespace, uid, gid) = match &self.user {
+            User::Given { namespace, uid, gid } => (Some(namespace), *uid, *gid),
+            User::Same | User::New => (None, None, None),
+        };
+        let id = |id: Option<u32>| id.map_or(String::new(), |id| id.to_string());
+        let pids = if self.pids.is_some() { GIVEN } else { "same" };
+        let words = [NAME, self.user.word(), &id(uid), &id(gid), pids].map(CString::new);
+        let words: Vec<CString> = words.into_iter().flatten().collect();
+        let words: Vec<&CStr> = words.iter().map(CString::as_c_str).chain([path, name]).collect();
+        let fds = [Some(&theirs), Some(&their_line), namespace, self.pids.as_ref()];
+        let fds: Vec<BorrowedFd<'_>> = fds.into_iter().flatten().map(OwnedFd::as_fd).collect();
+        let program = Path::new(std::ffi::OsStr::from_bytes(SELF.to_bytes()));
+        let child =
+            Child::run(program, &words, &fds, mask).map_err(|error| Fault::other(&error))?;
+        drop((theirs, their_line));
+
+        if matches!(self.user, User::New) {
+            let Heard::Waiting = hear(&line)? else {
+                return Err(said(Step::Execute, Errno::PROTO));
+            };
+            map(child.pid());
+            rustix::io::write(&line, &[0]).map_err(fault)?;
+        }
+        match hear(&line)? {
+            // It says nothing more once the other program runs.
+            Heard::End => Ok((child, ours)),
+            Heard::Waiting => Err(said(Step::Execute, Errno::PROTO)),
+        }
+    }
+
+    /// Whether a process there can make another user namespace; `trial` is the name of the program
+    /// that tries. `last` is where that process would be in the end, if not in the one entered first.
+    pub(crate) fn can_make_another(&self, trial: &CStr, last: Option<u32>) -> Result<bool, Fault> {
+        let below = last.map(|number| take(number, Step::User)).transpose()?;
+        let below = below.map(|namespace| Self {
+            user: User::Given { namespace, uid: None, gid: None },
+            pids: None,
+        });
+        let place = below.as_ref().unwrap_or(self);
+        let (child, _socket) = place.start_program(SELF, trial, &SigSet::empty(), |_| ())?;
         let status = child.wait().map_err(|errno| said(Step::Execute, raw(errno)))?;
         Ok(matches!(status, WaitStatus::Exited(_, 0)))
     }
+}
+
+/// What the process in the namespaces said.
+enum Heard {
+    /// It waits for its ids to be mapped.
+    Waiting,
+    End,
+}
+
+/// Waits for the next word of the process on its way. An error if it is that something failed.
+fn hear(line: &OwnedFd) -> Result<Heard, Fault> {
+    let mut word = [0_u8; 5];
+    let count = retry_on_intr(|| rustix::io::read(line, &mut word));
+    match (count.map_err(|errno| said(Step::Execute, errno))?, word) {
+        (0, _) => Ok(Heard::End),
+        (1, _) => Ok(Heard::Waiting),
+        (_, [step, errno @ ..]) => {
+            let step = STEPS.get(usize::from(step)).copied().unwrap_or(Step::Execute);
+            Err(said(step, Errno::from_raw_os_error(i32::from_le_bytes(errno))))
+        }
+    }
+}
+
+/// The namespace that a descriptor of the caller's is.
+fn take(number: u32, step: Step) -> Result<OwnedFd, Fault> {
+    inherit::duplicate(number).and_then(higher).map_err(|errno| said(step, errno))
 }
 
 /// A descriptor, with a number out of the way.
@@ -116,84 +214,20 @@ fn higher(fd: OwnedFd) -> Result<OwnedFd, Errno> {
 
 fn said(step: Step, errno: Errno) -> Fault {
     match step {
-        Step::Enter if errno == Errno::INVAL => Fault::new(
+        Step::User if errno == Errno::INVAL => Fault::new(
             "Joining the specified user namespace failed, it might not be a descendant of the \
              current user namespace.",
         ),
-        Step::Enter => Fault::errno("Joining specified user namespace failed", errno),
+        Step::User => Fault::errno("Joining specified user namespace failed", errno),
+        Step::Unmapped => Fault::new(
+            "The user namespace has no number for your user or group id; write its uid_map and gid_map \
+             first, user_namespaces(7)",
+        ),
         Step::Ids => Fault::errno("unable to switch to the ids of --uid and --gid", errno),
+        Step::Pids => Fault::errno("Setting pidns failed", errno),
         Step::Keep => Fault::errno("Can't keep capabilities in the user namespace", errno),
-        Step::Execute => Fault::errno("Can't start the helper in the user namespace", errno),
+        Step::Execute => Fault::errno("Can't start the helper in the namespaces", errno),
     }
-}
-
-/// What the process under [`NAME`] does with the words behind that name. It comes back only if
-/// something failed.
-pub(crate) fn enter(words: &[OsString]) {
-    inherit::note(&[]);
-    let taken = [NAMESPACE, TROUBLE].map(inherit::duplicate);
-    [NAMESPACE, TROUBLE].into_iter().for_each(inherit::close);
-    let [Ok(namespace), Ok(trouble)] = taken else { return };
-    let Err((step, errno)) = pass(words, namespace);
-    let step = STEPS.iter().position(|one| *one == step);
-    let step = step.and_then(|at| u8::try_from(at).ok()).unwrap_or_default();
-    let answer = [&[step][..], &errno.raw_os_error().to_le_bytes()].concat();
-    std::fs::File::from(trouble).write_all(&answer).ok();
-}
-
-fn pass(words: &[OsString], namespace: OwnedFd) -> Result<Infallible, (Step, Errno)> {
-    let at = |step| move |errno| (step, errno);
-    let [path, name, uid, gid] = words else { return Err((Step::Execute, Errno::INVAL)) };
-    setns(&namespace, CloneFlags::CLONE_NEWUSER).map_err(raw).map_err(at(Step::Enter))?;
-    drop(namespace);
-
-    rustix::thread::set_keep_capabilities(true).map_err(at(Step::Ids))?;
-    if let Some(gid) = id(gid) {
-        let gid = Gid::from_raw(gid);
-        rustix::thread::set_thread_res_gid(gid, gid, gid).map_err(at(Step::Ids))?;
-    }
-    if let Some(uid) = id(uid) {
-        let uid = Uid::from_raw(uid);
-        rustix::thread::set_thread_res_uid(uid, uid, uid).map_err(at(Step::Ids))?;
-    }
-    keep().map_err(at(Step::Keep))?;
-    rustix::thread::set_no_new_privs(true).map_err(at(Step::Keep))?;
-    execute(path, name).map_err(at(Step::Execute))
-}
-
-/// Makes what this process may raise survive the exec.
-fn keep() -> Result<(), Errno> {
-    let all = rustix::thread::capabilities(None)?.permitted;
-    let sets = CapabilitySets { effective: all, permitted: all, inheritable: all };
-    rustix::thread::set_capabilities(None, sets)?;
-    for bit in 0..u64::BITS {
-        let one = CapabilitySet::from_bits_retain(1_u64.checked_shl(bit).unwrap_or_default());
-        if all.contains(one) {
-            rustix::thread::configure_capability_in_ambient_set(one, true)?;
-        }
-    }
-    Ok(())
-}
-
-/// Becomes the program. One with file capabilities is copied to where it has none: they would take the
-/// place of the ambient ones.
-fn execute(path: &OsStr, name: &OsStr) -> Result<Infallible, Errno> {
-    let text = |text: &OsStr| CString::new(text.as_bytes()).map_err(|_| Errno::INVAL);
-    let io = |error: std::io::Error| Errno::from_io_error(&error).unwrap_or(Errno::IO);
-    let (name, environment): ([CString; 1], [CString; 0]) = ([text(name)?], []);
-    if !has_file_capabilities(Path::new(path)) {
-        return nix::unistd::execve(&text(path)?, &name, &environment).map_err(raw);
-    }
-    let copy = rustix::fs::memfd_create(c"stockade-helper", MemfdFlags::CLOEXEC)?;
-    let mut file = std::fs::File::from(copy);
-    std::io::copy(&mut std::fs::File::open(path).map_err(io)?, &mut file).map_err(io)?;
-    // What is open for writing is not executed.
-    let image = reopen(&file.into())?;
-    nix::unistd::fexecve(&image, &name, &environment).map_err(raw)
-}
-
-fn id(text: &OsStr) -> Option<u32> {
-    text.to_str().and_then(|text| text.parse().ok())
 }
 
 fn raw(errno: nix::errno::Errno) -> Errno {

@@ -11,7 +11,7 @@ use stockade_protocol::event::{Call, Failure, Hint, Namespace, Object, Stage};
 use stockade_protocol::request::{Destination, Operation, Upper};
 
 use super::message::Fault;
-use super::plan::INVALID_FILTER;
+use super::plan::{INVALID_FILTER, LAST_NAMESPACE};
 use crate::explanation;
 use crate::message::shown;
 use crate::sandbox::Sandbox;
@@ -78,6 +78,7 @@ pub(crate) fn failure(failure: &Failure, command: &OsStr, sandbox: &Sandbox) -> 
             ),
             _ => said(String::from("Creating new namespace failed")),
         },
+        (_, Call::Setns, _) => said(LAST_NAMESPACE.to_owned()),
         (_, Call::Write, Object::Namespace(Namespace::User)) => {
             said(String::from("setting up uid map"))
         }

@@ -21,12 +21,15 @@ use super::plan::Plan;
 use super::settings::Settings;
 use super::signals::Forwarder;
 use super::status;
-use crate::child::{Child, HELPER};
+use crate::child::Child;
 use crate::launch::{LaunchError, connect};
 use crate::wire::{self, Events};
 
 /// Exit status for a wait status that says nothing.
 const ODD: u8 = 255;
+
+/// The number of SIGKILL, `signal(7)`.
+const KILL: u8 = 9;
 
 /// A helper that was started.
 ///
@@ -63,10 +66,10 @@ impl Helper {
         Self::start_at(path, mask)
     }
 
-    /// Puts one in its place that is in another user namespace.
-    pub(crate) fn in_namespace(self, entrance: &Entrance) -> Result<Self, Fault> {
+    /// Puts one in its place that is in other namespaces. For `map` see [`Entrance::start`].
+    pub(crate) fn inside(self, entrance: &Entrance, map: impl FnOnce(u32)) -> Result<Self, Fault> {
         let Self { path, mask, .. } = self;
-        let (process, socket) = entrance.start(&path, HELPER, &mask)?;
+        let (process, socket) = entrance.start(&path, &mask, map)?;
         Ok(Self { path, mask, events: Events::new(socket), forwarder: None, process })
     }
 
@@ -97,10 +100,15 @@ impl Helper {
 
         let (mut running, mut command) = (false, None);
         loop {
-            while let Some(event) = self.events.take().map_err(|error| Fault::other(&error))? {
-                if let Event::Started { .. } = event {
+            while let Some(mut event) = self.events.take().map_err(|error| Fault::other(&error))? {
+                if let Event::Started { payload, .. } = &mut event {
                     running = true;
                     command = self.events.take_pidfd();
+                    // The helper knows it by the number that it has in that namespace. One that has
+                    // gone has none any more.
+                    if settings.pid_namespace.is_some() {
+                        *payload = command.as_ref().and_then(pid).unwrap_or(0);
+                    }
                 }
                 if let Some(code) = self.handle(event, settings, &mut plan)? {
                     return Ok(code);
@@ -110,6 +118,13 @@ impl Helper {
                 self.forward(forwarder, command);
             }
             if !self.events.read().map_err(|error| Fault::other(&error))? {
+                // In a pid namespace that was entered, others can end the helper, or everything.
+                if let (Some(command), Some(_)) = (&command, settings.pid_namespace) {
+                    let signal = rustix::process::Signal::KILL;
+                    rustix::process::pidfd_send_signal(command, signal).ok();
+                    let killed = Event::Exited(Exit::Signal(KILL));
+                    return Ok(self.handle(killed, settings, &mut plan)?.unwrap_or(ODD));
+                }
                 let when = if running { "while the command ran" } else { "" };
                 return Err(Fault::new(format!(
                     "The helper {} ended without a word {when}",
@@ -165,10 +180,11 @@ impl Helper {
             }
             Event::Ready { .. } | Event::Stopped { .. } => Ok(None),
             Event::Started { payload, namespaces, .. } => {
-                if let Some(fd) = plan.info.take() {
+                let known = payload != 0;
+                if let Some(fd) = plan.info.take().filter(|_| known) {
                     status::tell(&fd, &status::info(payload, &namespaces));
                 }
-                if let Some(fd) = &plan.status {
+                if let Some(fd) = plan.status.as_ref().filter(|_| known) {
                     status::tell(fd, &status::started(payload, &namespaces));
                 }
                 // Everybody knows; COMMAND may go on. If it is not there any more, an event says so.
@@ -190,6 +206,13 @@ impl Helper {
             }
         }
     }
+}
+
+/// The number of a process in our own pid namespace, `proc_pid_fdinfo(5)`.
+fn pid(pidfd: &OwnedFd) -> Option<u32> {
+    use std::os::fd::AsRawFd as _;
+    let text = std::fs::read_to_string(format!("/proc/self/fdinfo/{}", pidfd.as_raw_fd())).ok()?;
+    text.lines().find_map(|line| line.strip_prefix("Pid:")?.trim().parse().ok())
 }
 
 /// Whether the kernel may give a helper at this path privilege that its caller lacks.

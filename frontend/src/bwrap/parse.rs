@@ -201,6 +201,19 @@ impl Parser<'_> {
             .ok_or_else(|| self.fault(format!("{name} takes an octal argument <= 07777")))
     }
 
+    /// Notes a descriptor of which the last that is named counts.
+    fn descriptor(
+        &mut self,
+        name: &str,
+        operands: Operands<'_>,
+        slot: impl FnOnce(&mut Settings) -> &mut Option<u32>,
+    ) -> Result<(), Stop> {
+        let fd = self.fd(operands)?;
+        let repeated = slot(&mut self.parsed.settings).replace(fd).is_some();
+        self.warn(name, repeated);
+        Ok(())
+    }
+
     fn warn(&self, name: &str, repeated: bool) {
         if repeated {
             let text = format!("Only the last {name} option will take effect");

@@ -8,7 +8,7 @@ use std::os::unix::ffi::OsStrExt as _;
 use std::path::{Path, PathBuf};
 
 use rustix::fs::{CWD, FileType, MemfdFlags, Mode, OFlags, ResolveFlags};
-use rustix::io::Errno;
+use rustix::io::{Errno, retry_on_intr};
 use stockade_protocol::limits;
 use stockade_protocol::request::{
     Access, Content, Demand, FdIndex, Gate, Group, Init, Operation, Propagation, Upper,
@@ -23,10 +23,11 @@ use super::descriptors::read_all;
 use super::destination::{destination, path};
 use super::filter::no_user_namespaces;
 use super::hidden;
-use super::inherit::{duplicate, open_numbers};
+use super::inherit::{close, duplicate, open_numbers};
 use super::message::Fault;
 use super::settings::{Action, CapabilityChange, Changes, Settings, Source, Step, Wish};
 use super::signals::Inherited;
+use super::status;
 use crate::lookup::candidates;
 use crate::message::shown;
 use crate::object::Object;
@@ -43,6 +44,9 @@ const SHELL: &str = "/bin/sh";
 /// What the kernel would say of an empty or much too long program.
 pub(crate) const INVALID_FILTER: &str = "Unable to set up system call filtering as requested: \
      prctl(PR_SET_SECCOMP) reported EINVAL";
+
+/// What a failure to enter the namespace of `--userns2` is called.
+pub(crate) const LAST_NAMESPACE: &str = "Setting userns2 failed";
 
 /// By this name COMMAND means the program that it was started by.
 const SELF: &str = "/proc/self/exe";
@@ -71,10 +75,29 @@ pub(crate) struct Plan {
     pub(crate) sandbox: Sandbox,
     /// Closed once COMMAND may run: it waits for that.
     pub(crate) gate: Option<OwnedFd>,
+    /// What says that the caller has written the id maps.
+    map_gate: Option<OwnedFd>,
     pub(crate) info: Option<OwnedFd>,
+    /// The caller's own number of it.
+    info_number: Option<u32>,
     pub(crate) status: Option<OwnedFd>,
     /// Numbers that are open here for somebody else.
     pub(crate) foreign: Vec<u32>,
+}
+
+impl Plan {
+    /// Tells the caller which process is in the new user namespace, and waits for its id maps: for one
+    /// byte, or the end.
+    pub(crate) fn wait_for_map(&mut self, child: u32) {
+        if let Some(info) = self.info.take() {
+            status::tell(&info, &status::info(child, &[]));
+        }
+        // It may read to the end before it writes them.
+        self.info_number.iter().for_each(|number| close(*number));
+        if let Some(gate) = self.map_gate.take() {
+            retry_on_intr(|| rustix::io::read(&gate, &mut [0])).ok();
+        }
+    }
 }
 
 /// Describes the sandbox.
@@ -91,6 +114,9 @@ pub(crate) fn plan(settings: &Settings, circumstances: Circumstances) -> Result<
     consumed.extend(&settings.closed);
     consumed.extend(settings.seccomp);
     consumed.extend(settings.user_namespace);
+    consumed.extend(settings.last_user_namespace);
+    consumed.extend(settings.pid_namespace);
+    consumed.extend(settings.map_gate);
 
     payload(settings, circumstances, &mut sandbox)?;
     if settings.scope_abstract_sockets {
@@ -99,7 +125,11 @@ pub(crate) fn plan(settings: &Settings, circumstances: Circumstances) -> Result<
         })?;
         sandbox.request.payload.landlock = Some(add(&mut sandbox, ruleset)?);
     }
-    let mut plan = Plan { sandbox, gate: None, info: None, status: None, foreign };
+    // One that is not open keeps nobody waiting.
+    let map_gate = settings.map_gate.and_then(|number| duplicate(number).ok());
+    let info_number = settings.info_fd;
+    let mut plan =
+        Plan { sandbox, gate: None, map_gate, info: None, info_number, status: None, foreign };
     supervise(settings, &mut plan, &mut consumed)?;
     pass(settings, &mut plan, &consumed)?;
     Ok(plan)
@@ -111,6 +141,11 @@ fn namespaces(
     sandbox: &mut Sandbox,
 ) -> Result<(), Fault> {
     let required = |wanted| if wanted { Demand::Required } else { Demand::Share };
+    let last = settings.last_user_namespace.map(|number| {
+        let fd = duplicate(number).map_err(|errno| Fault::errno(LAST_NAMESPACE, errno))?;
+        add(sandbox, fd)
+    });
+    let last = last.transpose()?;
     let namespaces = &mut sandbox.request.namespaces;
     namespaces.pid = required(settings.pid);
     namespaces.ipc = required(settings.ipc);
@@ -125,8 +160,8 @@ fn namespaces(
     let wanted = (settings.uid.unwrap_or(uid), settings.gid.unwrap_or(gid));
     // For root a user namespace is a wish of its own; for others it is how the rest is done.
     let own = wanted != (uid, gid) || (uid == 0 && settings.user == Wish::Yes);
-    namespaces.user = if settings.user_namespace.is_some() {
-        UserNamespace::Given
+    namespaces.user = if settings.user_namespace.is_some() || settings.map_gate.is_some() {
+        UserNamespace::Given { last }
     } else if own {
         UserNamespace::Mapped { uid: wanted.0, gid: wanted.1 }
     } else {
@@ -293,7 +328,11 @@ impl<'a> Builder<'a> {
     /// A new procfs where there is a pid namespace for it, else the host's.
     fn proc(&mut self, typed: &OsStr) -> Result<(), Fault> {
         let root = self.circumstances.ids.uid == 0;
-        if self.settings.pid {
+        let Settings { pid, pid_namespace, user_namespace, .. } = self.settings;
+        if !pid && pid_namespace.is_some() && user_namespace.is_none() {
+            return Err(Fault::new("--proc needs --unshare-pid, or --userns beside --pidns"));
+        }
+        if *pid || pid_namespace.is_some() {
             let destination = destination(typed, 0)?;
             // Nobody but uid 0 could write to what would be covered.
             self.sandbox.push(Operation::Proc { destination, protect: root });

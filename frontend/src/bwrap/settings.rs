@@ -105,6 +105,11 @@ pub(crate) struct Settings {
     pub(crate) user: Wish,
     /// One to enter instead.
     pub(crate) user_namespace: Option<u32>,
+    /// One below that to go on in once all is set up.
+    pub(crate) last_user_namespace: Option<u32>,
+    pub(crate) pid_namespace: Option<u32>,
+    /// What says that the caller has written the id maps of the new user namespace.
+    pub(crate) map_gate: Option<u32>,
     pub(crate) ipc: bool,
     pub(crate) pid: bool,
     pub(crate) net: bool,

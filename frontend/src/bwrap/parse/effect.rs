@@ -84,23 +84,16 @@ impl Parser<'_> {
                 self.parsed.settings.unset_variable(&variable);
             }
             M::LockFile => self.parsed.settings.locks.extend(operands.next()),
-            M::SyncFd | M::BlockFd | M::InfoFd | M::StatusFd | M::UserNamespace => {
-                let fd = self.fd(operands)?;
-                let settings = &mut self.parsed.settings;
-                let slot = if spelling.meaning == M::UserNamespace {
-                    &mut settings.user_namespace
-                } else if spelling.meaning == M::SyncFd {
-                    &mut settings.sync_fd
-                } else if spelling.meaning == M::BlockFd {
-                    &mut settings.block_fd
-                } else if spelling.meaning == M::InfoFd {
-                    &mut settings.info_fd
-                } else {
-                    &mut settings.status_fd
-                };
-                let repeated = slot.replace(fd).is_some();
-                self.warn(name, repeated);
+            M::UserNamespace => self.descriptor(name, operands, |all| &mut all.user_namespace)?,
+            M::SecondUserNamespace => {
+                self.descriptor(name, operands, |all| &mut all.last_user_namespace)?
             }
+            M::PidNamespace => self.descriptor(name, operands, |all| &mut all.pid_namespace)?,
+            M::UserNamespaceBlockFd => self.descriptor(name, operands, |all| &mut all.map_gate)?,
+            M::SyncFd => self.descriptor(name, operands, |all| &mut all.sync_fd)?,
+            M::BlockFd => self.descriptor(name, operands, |all| &mut all.block_fd)?,
+            M::InfoFd => self.descriptor(name, operands, |all| &mut all.info_fd)?,
+            M::StatusFd => self.descriptor(name, operands, |all| &mut all.status_fd)?,
             M::Seccomp => {
                 let fd = self.fd(operands)?;
                 if !self.parsed.settings.filters.is_empty() {
@@ -141,18 +134,6 @@ impl Parser<'_> {
                 } else {
                     String::from("labeling not supported on this system")
                 }));
-            }
-            M::SecondUserNamespace | M::PidNamespace => {
-                self.fd(operands)?;
-                return Err(self.fault(format!(
-                    "{name} is not supported yet: a sandbox cannot enter namespaces of another one"
-                )));
-            }
-            M::UserNamespaceBlockFd => {
-                self.fd(operands)?;
-                return Err(self.fault(format!(
-                    "{name} is not supported yet: id maps cannot be written from outside"
-                )));
             }
             M::OverlaySource => self.modifiers.layers.push(word(operands)),
             M::Overlay

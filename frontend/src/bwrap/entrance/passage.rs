@@ -1,0 +1,212 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! The way into namespaces, as the process under [`NAME`](super::NAME) goes it.
+
+use std::convert::Infallible;
+use std::ffi::{CStr, CString, OsStr, OsString};
+use std::os::fd::{AsFd as _, OwnedFd};
+use std::os::unix::ffi::OsStrExt as _;
+use std::path::Path;
+
+use nix::sched::{CloneFlags, setns, unshare};
+use nix::sys::signal::SigSet;
+use nix::sys::wait::WaitStatus;
+use rustix::fs::MemfdFlags;
+use rustix::io::{Errno, retry_on_intr};
+use rustix::thread::{CapabilitySet, CapabilitySets, Gid, Uid};
+
+use super::super::launch::has_file_capabilities;
+use super::super::{FAILED, inherit};
+use super::{GIVEN, NEW, STEPS, Step, higher, raw, reopen};
+use crate::child::Child;
+
+/// The numbers of what is found: the socket of the program to become, the line to whoever started
+/// this, and namespaces behind them.
+const SOCKET: u32 = 3;
+const LINE: u32 = 4;
+
+/// Goes it, as the words behind the name say: the user namespace, the ids there, the pid namespace, the
+/// program and its name. Gives the status to exit with if this process has not become that program.
+pub(crate) fn enter(words: &[OsString]) -> u8 {
+    inherit::note(&[]);
+    let [user, uid, gid, pids, path, name] = words else { return FAILED };
+    let namespaces = [user, pids].iter().filter(|word| **word == GIVEN).count();
+    let last = LINE.saturating_add(u32::try_from(namespaces).unwrap_or_default());
+    // Whoever waits for the end of what the caller left open does not wait for this process.
+    inherit::open_numbers().into_iter().filter(|number| *number > last).for_each(inherit::close);
+    let mut numbers = LINE..;
+    let mut take = || {
+        let number = numbers.next().unwrap_or_default();
+        let taken = inherit::duplicate(number).and_then(higher);
+        inherit::close(number);
+        taken
+    };
+    let Ok(line) = take() else { return FAILED };
+    let at = |step| move |errno| (step, errno);
+    let mut pass = || -> Result<Option<Child>, (Step, Errno)> {
+        let changed = match user.to_str() {
+            Some(GIVEN) => {
+                let namespace = take().map_err(at(Step::User))?;
+                join(&namespace, CloneFlags::CLONE_NEWUSER).map_err(at(Step::User))?;
+                true
+            }
+            Some(NEW) => {
+                unshare(CloneFlags::CLONE_NEWUSER).map_err(raw).map_err(at(Step::User))?;
+                wait_for_map(&line).map_err(at(Step::User))?;
+                true
+            }
+            _ => false,
+        };
+        rustix::thread::set_keep_capabilities(true).map_err(at(Step::Ids))?;
+        let (uid, gid) = (id(uid).map(Uid::from_raw), id(gid).map(Gid::from_raw));
+        stay(uid.is_none(), gid.is_none()).map_err(at(Step::Unmapped))?;
+        switch(uid, gid).map_err(at(Step::Ids))?;
+        let joined = pids == GIVEN;
+        if joined {
+            let namespace = take().map_err(at(Step::Pids))?;
+            join(&namespace, CloneFlags::CLONE_NEWPID).map_err(at(Step::Pids))?;
+        }
+        if changed {
+            keep().map_err(at(Step::Keep))?;
+            rustix::thread::set_no_new_privs(true).map_err(at(Step::Keep))?;
+        }
+        let image = Image::of(path, name).map_err(at(Step::Execute))?;
+        if joined {
+            // What is left of this process is to wait, and nobody waits for that.
+            let signal = rustix::process::Signal::KILL;
+            rustix::process::set_parent_process_death_signal(Some(signal))
+                .map_err(at(Step::Execute))?;
+            return image.start().map(Some).map_err(at(Step::Execute));
+        }
+        match image.become_it().map_err(at(Step::Execute))? {}
+    };
+    match pass() {
+        Ok(child) => {
+            drop(line);
+            child.map_or(FAILED, |child| stand_by(&child))
+        }
+        Err((step, errno)) => {
+            let step = STEPS.iter().position(|one| *one == step);
+            let step = step.and_then(|at| u8::try_from(at).ok()).unwrap_or_default();
+            let word = [&[step][..], &errno.raw_os_error().to_le_bytes()].concat();
+            rustix::io::write(&line, &word).ok();
+            FAILED
+        }
+    }
+}
+
+fn join(namespace: &OwnedFd, kind: CloneFlags) -> Result<(), Errno> {
+    setns(namespace, kind).map_err(raw)
+}
+
+/// Says that the id maps can be written, and waits until they are.
+fn wait_for_map(line: &OwnedFd) -> Result<(), Errno> {
+    rustix::io::write(line, &[0])?;
+    match retry_on_intr(|| rustix::io::read(line, &mut [0]))? {
+        0 => Err(Errno::CANCELED),
+        _ => Ok(()),
+    }
+}
+
+/// Makes sure that the ids that are not to be changed have numbers there. One that has none looks like
+/// the overflow id, which may be somebody else's.
+fn stay(uid: bool, gid: bool) -> Result<(), Errno> {
+    let held = rustix::thread::capabilities(None)?;
+    let none = CapabilitySets { effective: CapabilitySet::empty(), ..held };
+    rustix::thread::set_capabilities(None, none)?;
+    // Nobody needs a right to stay who he is.
+    let (own_uid, own_gid) = (rustix::process::getuid(), rustix::process::getgid());
+    switch(uid.then_some(own_uid), gid.then_some(own_gid))?;
+    rustix::thread::set_capabilities(None, held)
+}
+
+/// Changes ids that are not the same.
+fn switch(uid: Option<Uid>, gid: Option<Gid>) -> Result<(), Errno> {
+    if let Some(gid) = gid {
+        rustix::thread::set_thread_res_gid(gid, gid, gid)?;
+    }
+    if let Some(uid) = uid {
+        rustix::thread::set_thread_res_uid(uid, uid, uid)?;
+    }
+    Ok(())
+}
+
+/// Makes what this process may raise survive the exec.
+fn keep() -> Result<(), Errno> {
+    let all = rustix::thread::capabilities(None)?.permitted;
+    let sets = CapabilitySets { effective: all, permitted: all, inheritable: all };
+    rustix::thread::set_capabilities(None, sets)?;
+    for bit in 0..u64::BITS {
+        let one = CapabilitySet::from_bits_retain(1_u64.checked_shl(bit).unwrap_or_default());
+        if all.contains(one) {
+            rustix::thread::configure_capability_in_ambient_set(one, true)?;
+        }
+    }
+    Ok(())
+}
+
+/// Waits for the program that runs in the pid namespace, with nothing left to do; exits as it does.
+fn stand_by(child: &Child) -> u8 {
+    let none = CapabilitySet::empty();
+    let sets = CapabilitySets { effective: none, permitted: none, inheritable: none };
+    // What could be misused here is the caller's own; if it stays, so it is.
+    rustix::thread::set_capabilities(None, sets).ok();
+    // Its end of the connection is what shows that it has gone.
+    (0..=SOCKET).for_each(inherit::close);
+    match child.wait() {
+        Ok(WaitStatus::Exited(_, status)) => u8::try_from(status).unwrap_or(u8::MAX),
+        Ok(_) | Err(_) => super::super::FAILED,
+    }
+}
+
+/// The program to become, and its name.
+struct Image {
+    path: CString,
+    name: CString,
+    /// Where it is if it has no capabilities there.
+    copy: Option<OwnedFd>,
+}
+
+impl Image {
+    /// One with file capabilities is copied to where it has none: they would take the place of the
+    /// ambient ones.
+    fn of(path: &OsStr, name: &OsStr) -> Result<Self, Errno> {
+        use std::os::fd::AsRawFd as _;
+        let text = |bytes: &[u8]| CString::new(bytes).map_err(|_| Errno::INVAL);
+        let name = text(name.as_bytes())?;
+        if !has_file_capabilities(Path::new(path)) {
+            return Ok(Self { path: text(path.as_bytes())?, name, copy: None });
+        }
+        let io = |error: std::io::Error| Errno::from_io_error(&error).unwrap_or(Errno::IO);
+        // Where `vm.memfd_noexec` is set it has to be said, where the kernel is older than that, not.
+        let create = |flags| rustix::fs::memfd_create(c"stockade-helper", flags);
+        let memory = match create(MemfdFlags::CLOEXEC | MemfdFlags::EXEC) {
+            Err(Errno::INVAL) => create(MemfdFlags::CLOEXEC)?,
+            created => created?,
+        };
+        let mut file = std::fs::File::from(memory);
+        std::io::copy(&mut std::fs::File::open(path).map_err(io)?, &mut file).map_err(io)?;
+        // What is open for writing is not executed.
+        let copy = reopen(&file.into())?;
+        let path = text(format!("/proc/self/fd/{}", copy.as_raw_fd()).as_bytes())?;
+        Ok(Self { path, name, copy: Some(copy) })
+    }
+
+    fn become_it(self) -> Result<Infallible, Errno> {
+        let environment: [&CStr; 0] = [];
+        nix::unistd::execve(&self.path, &[&self.name], &environment).map_err(raw)
+    }
+
+    /// Starts it as a child: only such are in a pid namespace that was entered.
+    fn start(self) -> Result<Child, Errno> {
+        let socket = inherit::duplicate(SOCKET).and_then(higher)?;
+        let mask = SigSet::thread_get_mask().map_err(raw)?;
+        let path = Path::new(OsStr::from_bytes(self.path.as_bytes()));
+        let child = Child::run(path, &[&self.name], &[socket.as_fd()], &mask);
+        drop(self.copy);
+        child.map_err(|_| Errno::CHILD)
+    }
+}
+
+fn id(text: &OsStr) -> Option<u32> {
+    text.to_str().and_then(|text| text.parse().ok())
+}
