@@ -2,7 +2,7 @@
 # make demo   real programs in real sandboxes, from a fresh machine with Rust
 # make check  every test, from the same
 # The others: setup build bench fuzz-args fuzz-decoder install uninstall
-# check-kernels check-kernel-VERSION check-load check-weakened
+# check-callers check-kernels check-kernel-VERSION check-load check-weakened
 
 CARGO ?= cargo
 PREFIX ?= /usr
@@ -31,9 +31,9 @@ SECCOMP_ARCHIVE = $(wildcard $(shell $${CC:-cc} -print-file-name=libseccomp.a))
 SECCOMP = $(if $(SECCOMP_ARCHIVE),LIBSECCOMP_LINK_TYPE=static LIBSECCOMP_LIB_PATH=$(dir $(SECCOMP_ARCHIVE)))
 STATIC_WITH_SECCOMP = $(if $(SECCOMP_ARCHIVE),$(STATIC))
 
-.PHONY: help setup setup-build setup-bench build build-stockade build-stockade-bwrap \
-	build-stockade-helper build-tests build-bench demo check check-kernels check-load check-weakened \
-	bench fuzz-args fuzz-decoder install uninstall clean
+.PHONY: help setup setup-build setup-bench setup-callers build build-stockade build-stockade-bwrap \
+	build-stockade-helper build-tests build-bench demo check check-callers check-kernels check-load \
+	check-weakened bench fuzz-args fuzz-decoder install uninstall clean
 
 help:
 	@sed -n '2,5s/^# //p' Makefile
@@ -44,6 +44,9 @@ setup-build:
 	packaging/setup build
 setup-bench:
 	packaging/setup build bench
+# Node and npm come from elsewhere as often, and Debian's would take their place.
+setup-callers:
+	packaging/setup callers $$(command -v npm >/dev/null && command -v node >/dev/null || echo callers-node)
 
 # The helper is built by itself: its flags are its own, and a later `cargo build` of the whole
 # workspace would put a dynamic one in its place.
@@ -86,6 +89,10 @@ check-load: setup build-tests
 # Takes each protection out of the programs in turn: the tests of the threat catalogue have to notice.
 check-weakened: setup
 	tests/run-weakened
+
+# Programs that call bubblewrap, over stockade-bwrap. One of them is fetched with npm.
+check-callers: setup setup-callers build
+	STOCKADE_BUILD_DIR=$(BUILD) tests/compat/callers
 
 bench: build-bench
 	BUILD=$(BUILD) benches/run $(BENCH)
