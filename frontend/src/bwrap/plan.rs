@@ -94,6 +94,7 @@ impl Plan {
         }
         // It may read to the end before it writes them.
         self.info_number.iter().for_each(|number| close(*number));
+        self.foreign.retain(|number| Some(*number) != self.info_number);
         if let Some(gate) = self.map_gate.take() {
             retry_on_intr(|| rustix::io::read(&gate, &mut [0])).ok();
         }

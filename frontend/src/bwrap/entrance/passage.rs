@@ -75,6 +75,9 @@ pub(crate) fn enter(words: &[OsString]) -> u8 {
             let signal = rustix::process::Signal::KILL;
             rustix::process::set_parent_process_death_signal(Some(signal))
                 .map_err(at(Step::Execute))?;
+            // It has the root of the caller, and soon no more rights than a sandbox beside it.
+            let hidden = rustix::process::DumpableBehavior::NotDumpable;
+            rustix::process::set_dumpable_behavior(hidden).map_err(at(Step::Execute))?;
             return image.start().map(Some).map_err(at(Step::Execute));
         }
         match image.become_it().map_err(at(Step::Execute))? {}
@@ -146,9 +149,10 @@ fn keep() -> Result<(), Errno> {
 
 /// Waits for the program that runs in the pid namespace, with nothing left to do; exits as it does.
 fn stand_by(child: &Child) -> u8 {
+    // What ends the caller's process group is for others to hear.
+    SigSet::all().thread_block().ok();
     let none = CapabilitySet::empty();
     let sets = CapabilitySets { effective: none, permitted: none, inheritable: none };
-    // What could be misused here is the caller's own; if it stays, so it is.
     rustix::thread::set_capabilities(None, sets).ok();
     // Its end of the connection is what shows that it has gone.
     (0..=SOCKET).for_each(inherit::close);
