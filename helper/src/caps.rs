@@ -42,6 +42,11 @@ impl Caps {
         result
     }
 
+    /// The same for `CAP_SYS_ADMIN`, which most of the work takes.
+    pub(crate) fn admin<T>(&self, call: impl FnOnce() -> Result<T, Errno>) -> Result<T, Errno> {
+        self.with(Cap::SYS_ADMIN, call)
+    }
+
     /// I3: effective set is empty again here, or this process does not go on.
     fn lower(&self) {
         if set(Cap::empty(), self.permitted).is_err() {

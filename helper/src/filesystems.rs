@@ -94,10 +94,9 @@ impl Kind<'_> {
     /// is mounted in this mount namespace, so this comes before the old root goes.
     pub(crate) fn make(self, caps: &Caps, object: Object) -> Result<OwnedFd, Failure> {
         let fail = |call| failed(Stage::Build, call, object);
-        let raised = Cap::SYS_ADMIN;
         let Recipe { name, attributes, options } = self.recipe();
         let context = caps
-            .with(raised, || rustix::mount::fsopen(name, FsOpenFlags::FSOPEN_CLOEXEC))
+            .admin(|| rustix::mount::fsopen(name, FsOpenFlags::FSOPEN_CLOEXEC))
             .map_err(fail(Call::Fsopen))?;
         let configure = || -> Result<(), Errno> {
             rustix::mount::fsconfig_set_string(&context, c"source", name)?;
@@ -109,12 +108,12 @@ impl Kind<'_> {
                 }
             }
             let writable = matches!(self, Self::Overlay { upper: [_, ..], .. });
-            let raised = if writable { raised | OVERLAY } else { raised };
-            caps.with(raised, || rustix::mount::fsconfig_create(&context))
+            let more = if writable { OVERLAY } else { Cap::empty() };
+            caps.with(Cap::SYS_ADMIN | more, || rustix::mount::fsconfig_create(&context))
         };
         configure().map_err(fail(Call::Fsconfig))?;
         let flags = FsMountFlags::FSMOUNT_CLOEXEC;
-        caps.with(raised, || rustix::mount::fsmount(&context, flags, attributes))
+        caps.admin(|| rustix::mount::fsmount(&context, flags, attributes))
             .map_err(fail(Call::Fsmount))
     }
 }

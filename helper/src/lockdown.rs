@@ -157,6 +157,6 @@ fn credentials() -> Result<Entry, Failure> {
 /// without a mount namespace of its own they do not; the kernel's first answer to fsopen(2) says so.
 fn may_mount(held: Cap) -> Result<bool, Errno> {
     let flags = rustix::mount::FsOpenFlags::FSOPEN_CLOEXEC;
-    let trial = Caps::keep(held)?.with(Cap::SYS_ADMIN, || rustix::mount::fsopen(c"tmpfs", flags));
+    let trial = Caps::keep(held)?.admin(|| rustix::mount::fsopen(c"tmpfs", flags));
     Ok(trial.err() != Some(Errno::PERM))
 }

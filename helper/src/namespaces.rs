@@ -64,14 +64,14 @@ impl Taken {
         // Before the host's propagation ends here, for binds that are to keep it.
         clone_places(&mut sources, &job.request, &job.caps)?;
         // T43: nothing that happens to the old root from here on travels to the host.
-        let (raised, private) = (Cap::SYS_ADMIN, Propagation::Private);
+        let private = Propagation::Private;
         job.caps
-            .with(raised, || mount_setattr(CWD, c"/", Depth::Recursive, attributes::NONE, private))
+            .admin(|| mount_setattr(CWD, c"/", Depth::Recursive, attributes::NONE, private))
             .map_err(failed(Stage::Namespaces, Call::MountSetattr, Object::None))?;
 
         if let Some(name) = &wanted.hostname {
             let object = Object::Namespace(Namespace::Uts);
-            let set = job.caps.with(raised, || rustix::system::sethostname(name.as_bytes()));
+            let set = job.caps.admin(|| rustix::system::sethostname(name.as_bytes()));
             set.map_err(failed(Stage::Namespaces, Call::Sethostname, object))?;
         }
         if made.contains(&Namespace::Net) {
@@ -143,7 +143,7 @@ fn unshare(
         (wanted.pid, Namespace::Pid, UnshareFlags::NEWPID),
         (wanted.uts, Namespace::Uts, UnshareFlags::NEWUTS),
     ];
-    let new = |flags| caps.with(Cap::SYS_ADMIN, || process::unshare(flags));
+    let new = |flags| caps.admin(|| process::unshare(flags));
     let (mut made, mut required) = (Vec::new(), UnshareFlags::empty());
     for (demand, kind, flag) in asked {
         match demand {

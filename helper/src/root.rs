@@ -173,9 +173,7 @@ impl<'a> Root<'a> {
                 let fd = self.lookup(path.as_c_str(), PATH).map_err(fail(Call::Open))?;
                 let set = attributes::READ_ONLY;
                 self.caps
-                    .with(Cap::SYS_ADMIN, || {
-                        mount_setattr(fd.as_fd(), c"", Depth::Single, set, Propagation::Keep)
-                    })
+                    .admin(|| mount_setattr(fd.as_fd(), c"", Depth::Single, set, Propagation::Keep))
                     .map_err(fail(Call::MountSetattr))
             }
             Operation::UserNamespace { .. } => Ok(()),
@@ -249,9 +247,8 @@ impl<'a> Root<'a> {
 /// was the root.
 fn pivot(caps: &Caps, mount: BorrowedFd<'_>, object: Object) -> Result<(), Failure> {
     let fail = |call| failed(Stage::Build, call, object);
-    let raised = Cap::SYS_ADMIN;
     rustix::process::fchdir(mount).map_err(fail(Call::Chdir))?;
-    caps.with(raised, || rustix::process::pivot_root(c".", c".")).map_err(fail(Call::PivotRoot))?;
+    caps.admin(|| rustix::process::pivot_root(c".", c".")).map_err(fail(Call::PivotRoot))?;
     // "." now leads to the old root, which lies on top of the new one, pivot_root(2).
     detach_here(caps).map_err(fail(Call::Umount))?;
     rustix::process::chdir(c"/").map_err(fail(Call::Chdir))?;
@@ -273,7 +270,7 @@ fn place(fd: BorrowedFd<'_>, object: Object) -> Result<(u64, bool), Failure> {
 
 /// `umount2(2)`: detaches the topmost mount at the working directory.
 pub(crate) fn detach_here(caps: &Caps) -> Result<(), Errno> {
-    caps.with(Cap::SYS_ADMIN, || rustix::mount::unmount(c".", UnmountFlags::DETACH))
+    caps.admin(|| rustix::mount::unmount(c".", UnmountFlags::DETACH))
 }
 
 /// `move_mount(2)`: attaches a detached mount on `target` itself where `name` is empty, otherwise on
@@ -285,7 +282,7 @@ pub(crate) fn attach(
     name: &CStr,
 ) -> Result<(), Errno> {
     let flags = MoveMountFlags::MOVE_MOUNT_F_EMPTY_PATH | MoveMountFlags::MOVE_MOUNT_T_EMPTY_PATH;
-    caps.with(Cap::SYS_ADMIN, || rustix::mount::move_mount(mount, c"", target, name, flags))
+    caps.admin(|| rustix::mount::move_mount(mount, c"", target, name, flags))
 }
 
 /// Permission bits for system calls.

@@ -21,7 +21,7 @@ use stockade_protocol::request::{
     Access, FdIndex, Operation, Propagation as Asked, SourceKind, UserNamespace,
 };
 
-use crate::caps::{Cap, Caps};
+use crate::caps::Caps;
 use crate::fault::{Problem, because, failed};
 use crate::filesystems::attributes::{self, Attributes};
 use crate::procfs::Procfs;
@@ -215,8 +215,8 @@ pub(crate) fn clone_tree(
     stage: Stage,
     object: Object,
 ) -> Result<OwnedFd, Failure> {
-    let (fail, raised) = (|call| failed(stage, call, object), Cap::SYS_ADMIN);
-    match caps.with(raised, || open_tree_attr(fd, set, propagation)) {
+    let fail = |call| failed(stage, call, object);
+    match caps.admin(|| open_tree_attr(fd, set, propagation)) {
         // Before Linux 6.15, or filtered away: the same in two steps.
         Err(Errno::NOSYS | Errno::PERM) => {}
         other => return other.map_err(fail(Call::OpenTree)),
@@ -225,9 +225,9 @@ pub(crate) fn clone_tree(
         | OpenTreeFlags::OPEN_TREE_CLOEXEC
         | OpenTreeFlags::AT_EMPTY_PATH
         | OpenTreeFlags::AT_RECURSIVE;
-    let tree = caps.with(raised, || rustix::mount::open_tree(fd, c"", flags));
+    let tree = caps.admin(|| rustix::mount::open_tree(fd, c"", flags));
     let tree = tree.map_err(fail(Call::OpenTree))?;
-    caps.with(raised, || mount_setattr(tree.as_fd(), c"", Depth::Recursive, set, propagation))
+    caps.admin(|| mount_setattr(tree.as_fd(), c"", Depth::Recursive, set, propagation))
         .map_err(fail(Call::MountSetattr))?;
     Ok(tree)
 }
