@@ -30,10 +30,11 @@ const VARIABLE: &str = "STOCKADE_FUZZ";
 const BRIEF: Range<u64> = 0..50_000;
 
 /// What the cases are made from, requests first.
-const MESSAGES: [&[u8]; 9] = [
+const MESSAGES: [&[u8]; 10] = [
     include_bytes!("golden/request-fullest.bin"),
     include_bytes!("golden/request-session.bin"),
     include_bytes!("golden/request-given.bin"),
+    include_bytes!("golden/request-overlays.bin"),
     include_bytes!("golden/request-smallest.bin"),
     include_bytes!("golden/event-failed-last-variants.bin"),
     include_bytes!("golden/event-started.bin"),
@@ -69,7 +70,7 @@ impl Dice {
     fn message(&mut self) -> &'static [u8] {
         // The requests are what a hostile caller sends.
         let requests = self.below(8) < 6;
-        MESSAGES[if requests { self.below(4) } else { self.below(MESSAGES.len()) }]
+        MESSAGES[if requests { self.below(5) } else { self.below(MESSAGES.len()) }]
     }
 
     fn piece(&mut self, of: &[u8]) -> Range<usize> {

@@ -64,15 +64,11 @@ pub fn place(path: &str) -> Destination {
     Destination { path: SandboxPath::new(path).unwrap(), parents: 0o755 }
 }
 
-/// Every operation, every option of it at least once; uses the descriptors 0 to 4, 7 and 10 to 17.
+/// Every operation but overlays, every option of it at least once; uses the descriptors 0 to 4 and 7.
 pub fn operations() -> Vec<Operation> {
     let bind = |source: u32, kind, path: &str, access, propagation| {
         let destination = place(path);
         Operation::Bind(Bind { source: FdIndex(source), kind, destination, access, propagation })
-    };
-    let overlay = |path: &str, lower: &[u32], upper| {
-        let lower = lower.iter().copied().map(FdIndex).collect();
-        Operation::Overlay { destination: place(path), lower, upper }
     };
     let destination = place;
     vec![
@@ -109,13 +105,25 @@ pub fn operations() -> Vec<Operation> {
             writable: true,
         },
         Operation::UserNamespace { destination: destination("/run/.userns") },
-        overlay("/kept", &[10, 11], Upper::Directories { upper: FdIndex(12), work: FdIndex(13) }),
-        overlay("/forgotten", &[14], Upper::Temporary),
-        overlay("/fixed", &[16, 15, 17], Upper::None),
     ]
 }
 
-/// A request with something in every field; uses the descriptors 0 to 17.
+/// Overlays of every kind; uses the descriptors 0 to 7.
+pub fn overlays() -> Request {
+    let overlay = |path: &str, lower: &[u32], upper| {
+        let lower = lower.iter().copied().map(FdIndex).collect();
+        Operation::Overlay { destination: place(path), lower, upper }
+    };
+    let mut request = smallest();
+    request.operations = vec![
+        overlay("/kept", &[0, 1], Upper::Directories { upper: FdIndex(2), work: FdIndex(3) }),
+        overlay("/forgotten", &[4], Upper::Temporary),
+        overlay("/fixed", &[6, 5, 7], Upper::None),
+    ];
+    request
+}
+
+/// A request with something in every field; uses the descriptors 0 to 9.
 pub fn fullest() -> Request {
     let instruction = [6, 0, 0, 0, 0, 0, 0xff, 0x7f];
     Request {
@@ -181,6 +189,7 @@ pub fn requests() -> Vec<(&'static str, Request)> {
     given.namespaces.user = UserNamespace::Given { last: Some(FdIndex(0)) };
     vec![
         ("request-given", given),
+        ("request-overlays", overlays()),
         ("request-smallest", smallest()),
         ("request-fullest", fullest()),
         ("request-session", session),
