@@ -28,8 +28,9 @@ mod settings;
 mod signals;
 mod status;
 
-use std::ffi::{CString, OsStr, OsString};
+use std::ffi::{CStr, OsStr, OsString};
 use std::io::Write as _;
+use std::os::unix::ffi::OsStrExt as _;
 use std::os::unix::process::CommandExt as _;
 
 use check::Ids;
@@ -44,7 +45,7 @@ use stockade_protocol::request::Limit;
 
 /// The name under which this program starts itself to find out whether the caller can make a user
 /// namespace: only a process of its own can try without being in one afterwards.
-const TRIAL: &str = "stockade-user-namespace-trial";
+const TRIAL: &CStr = c"stockade-user-namespace-trial";
 
 /// Exit status for every failure of our own.
 const FAILED: u8 = 1;
@@ -54,7 +55,7 @@ const FAILED: u8 = 1;
 pub fn run(arguments: impl IntoIterator<Item = OsString>) -> u8 {
     let mut arguments = arguments.into_iter();
     let name = arguments.next().unwrap_or_else(|| OsString::from("bwrap"));
-    if name == TRIAL {
+    if name.as_bytes() == TRIAL.to_bytes() {
         return u8::from(nix::sched::unshare(nix::sched::CloneFlags::CLONE_NEWUSER).is_err());
     }
     if name == entrance::NAME {
@@ -203,9 +204,10 @@ fn needs_own_namespace(
 /// Whether the caller can make a user namespace, and so could COMMAND.
 fn can_make_user_namespaces(entrance: Option<&Entrance>, last: Option<u32>) -> Result<bool, Fault> {
     if let Some(entrance) = entrance.filter(|entrance| entrance.enters_user_namespace()) {
-        return entrance.can_make_another(&CString::new(TRIAL).unwrap_or_default(), last);
+        return entrance.can_make_another(TRIAL, last);
     }
-    let status = std::process::Command::new("/proc/self/exe").arg0(TRIAL).status();
+    let name = OsStr::from_bytes(TRIAL.to_bytes());
+    let status = std::process::Command::new("/proc/self/exe").arg0(name).status();
     let status =
         status.map_err(|error| Fault::new(format!("Can't try user namespaces: {error}")))?;
     Ok(status.success())
@@ -226,7 +228,7 @@ fn umask() -> u32 {
 #[must_use]
 pub fn behind(arguments: &[OsString]) -> Option<Vec<OsString>> {
     let (name, rest) = arguments.split_first()?;
-    if name == TRIAL || name == entrance::NAME {
+    if name.as_bytes() == TRIAL.to_bytes() || name == entrance::NAME {
         return Some(arguments.to_vec());
     }
     let (command, rest) = rest.split_first()?;

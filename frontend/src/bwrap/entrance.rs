@@ -117,7 +117,7 @@ impl Entrance {
         map: impl FnOnce(u32),
     ) -> Result<(Child, OwnedFd), Fault> {
         let path = CString::new(path.as_os_str().as_bytes());
-        let path = path.map_err(|_| said(Step::Execute, Errno::INVAL))?;
+        let path = path.map_err(|_| nul())?;
         self.start_program(&path, HELPER, mask, map)
     }
 
@@ -143,7 +143,7 @@ impl Entrance {
         let id = |id: Option<u32>| id.map_or(String::new(), |id| id.to_string());
         let pids = if self.pids.is_some() { GIVEN } else { "same" };
         let words = [NAME, self.user.word(), &id(uid), &id(gid), pids].map(CString::new);
-        let words: Vec<CString> = words.into_iter().flatten().collect();
+        let words: Vec<CString> = words.into_iter().collect::<Result<_, _>>().map_err(|_| nul())?;
         let words: Vec<&CStr> = words.iter().map(CString::as_c_str).chain([path, name]).collect();
         let fds = [Some(&theirs), Some(&their_line), namespace, self.pids.as_ref()];
         let fds: Vec<BorrowedFd<'_>> = fds.into_iter().flatten().map(OwnedFd::as_fd).collect();
@@ -210,6 +210,11 @@ fn take(number: u32, step: Step) -> Result<OwnedFd, Fault> {
 /// A descriptor, with a number out of the way.
 fn higher(fd: OwnedFd) -> Result<OwnedFd, Errno> {
     rustix::io::fcntl_dupfd_cloexec(&fd, HIGHER)
+}
+
+/// No path and no word of ours has a NUL in it.
+fn nul() -> Fault {
+    said(Step::Execute, Errno::INVAL)
 }
 
 fn said(step: Step, errno: Errno) -> Fault {

@@ -78,8 +78,6 @@ pub(crate) struct Plan {
     /// What says that the caller has written the id maps.
     map_gate: Option<OwnedFd>,
     pub(crate) info: Option<OwnedFd>,
-    /// The caller's own number of it.
-    info_number: Option<u32>,
     pub(crate) status: Option<OwnedFd>,
     /// Numbers that are open here for somebody else.
     pub(crate) foreign: Vec<u32>,
@@ -92,9 +90,6 @@ impl Plan {
         if let Some(info) = self.info.take() {
             status::tell(&info, &status::info(child, &[]));
         }
-        // It may read to the end before it writes them.
-        self.info_number.iter().for_each(|number| close(*number));
-        self.foreign.retain(|number| Some(*number) != self.info_number);
         if let Some(gate) = self.map_gate.take() {
             retry_on_intr(|| rustix::io::read(&gate, &mut [0])).ok();
         }
@@ -128,11 +123,13 @@ pub(crate) fn plan(settings: &Settings, circumstances: Circumstances) -> Result<
     }
     // One that is not open keeps nobody waiting.
     let map_gate = settings.map_gate.and_then(|number| duplicate(number).ok());
-    let info_number = settings.info_fd;
-    let mut plan =
-        Plan { sandbox, gate: None, map_gate, info: None, info_number, status: None, foreign };
+    let mut plan = Plan { sandbox, gate: None, map_gate, info: None, status: None, foreign };
     supervise(settings, &mut plan, &mut consumed)?;
-    pass(settings, &mut plan, &consumed)?;
+    // Whoever waits for the end of what was used up does not wait for this process.
+    let (used, left) = plan.foreign.iter().partition(|number| consumed.contains(number));
+    plan.foreign = left;
+    Vec::into_iter(used).for_each(close);
+    pass(settings, &mut plan)?;
     Ok(plan)
 }
 
@@ -567,17 +564,15 @@ fn supervise(settings: &Settings, plan: &mut Plan, consumed: &mut Vec<u32>) -> R
 }
 
 /// Has COMMAND inherit every descriptor that nothing used up.
-fn pass(settings: &Settings, plan: &mut Plan, consumed: &[u32]) -> Result<(), Fault> {
-    let inherited = plan.foreign.iter().copied().filter(|number| !consumed.contains(number));
-    let inherited: Vec<u32> = inherited.collect();
-    for number in &inherited {
+fn pass(settings: &Settings, plan: &mut Plan) -> Result<(), Fault> {
+    for number in &plan.foreign {
         let fault = |errno| Fault::errno(&format!("Can't pass fd {number} on"), errno);
         let fd = duplicate(*number).map_err(fault)?;
         plan.sandbox.pass(fd, *number).map_err(|error| Fault::other(&error))?;
     }
     if settings.command.first().is_some_and(|name| name == SELF) {
         // The helper is what runs COMMAND; by this name the caller means us.
-        let free = (3..).find(|number| !inherited.contains(number)).unwrap_or_default();
+        let free = (3..).find(|number| !plan.foreign.contains(number)).unwrap_or_default();
         let flags = OFlags::PATH | OFlags::CLOEXEC;
         let exe = rustix::fs::openat(CWD, SELF, flags, Mode::empty())
             .map_err(|errno| Fault::errno(&format!("execvp {SELF}"), errno))?;
