@@ -47,6 +47,9 @@ use stockade_protocol::request::Limit;
 /// namespace: only a process of its own can try without being in one afterwards.
 const TRIAL: &CStr = c"stockade-user-namespace-trial";
 
+/// What it ends with where that cannot be. Anything else is no answer.
+const IMPOSSIBLE: u8 = 2;
+
 /// Exit status for every failure of our own.
 const FAILED: u8 = 1;
 
@@ -56,7 +59,11 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> u8 {
     let mut arguments = arguments.into_iter();
     let name = arguments.next().unwrap_or_else(|| OsString::from("bwrap"));
     if name.as_bytes() == TRIAL.to_bytes() {
-        return u8::from(nix::sched::unshare(nix::sched::CloneFlags::CLONE_NEWUSER).is_err());
+        return match entrance::passage::try_another() {
+            Ok(true) => 0,
+            Ok(false) => IMPOSSIBLE,
+            Err(_) => FAILED,
+        };
     }
     if name == entrance::NAME {
         return entrance::passage::enter(&arguments.collect::<Vec<_>>());
@@ -204,13 +211,18 @@ fn needs_own_namespace(
 /// Whether the caller can make a user namespace, and so could COMMAND.
 fn can_make_user_namespaces(entrance: Option<&Entrance>, last: Option<u32>) -> Result<bool, Fault> {
     if let Some(entrance) = entrance.filter(|entrance| entrance.enters_user_namespace()) {
-        return entrance.can_make_another(TRIAL, last);
+        return entrance.can_make_another(last);
     }
     let name = OsStr::from_bytes(TRIAL.to_bytes());
     let status = std::process::Command::new("/proc/self/exe").arg0(name).status();
-    let status =
-        status.map_err(|error| Fault::new(format!("Can't try user namespaces: {error}")))?;
-    Ok(status.success())
+    let failed =
+        |why: &dyn std::fmt::Display| Fault::new(format!("Can't try user namespaces: {why}"));
+    let status = status.map_err(|error| failed(&error))?;
+    match status.code().map(u8::try_from) {
+        Some(Ok(0)) => Ok(true),
+        Some(Ok(IMPOSSIBLE)) => Ok(false),
+        Some(_) | None => Err(failed(&status)),
+    }
 }
 
 /// The effective capabilities of this process, as a mask.

@@ -14,7 +14,6 @@ use std::os::unix::ffi::OsStrExt as _;
 use std::path::Path;
 
 use nix::sys::signal::SigSet;
-use nix::sys::wait::WaitStatus;
 use rustix::io::{Errno, retry_on_intr};
 use rustix::net::{AddressFamily, SocketFlags, SocketType};
 
@@ -47,11 +46,12 @@ enum Step {
     Pids,
     Keep,
     Execute,
+    Try,
 }
 
 /// All of them, by the number that stands for each.
-const STEPS: [Step; 6] =
-    [Step::User, Step::Unmapped, Step::Ids, Step::Pids, Step::Keep, Step::Execute];
+const STEPS: [Step; 7] =
+    [Step::User, Step::Unmapped, Step::Ids, Step::Pids, Step::Keep, Step::Execute, Step::Try];
 
 /// The user namespace to be in.
 enum User {
@@ -118,23 +118,30 @@ impl Entrance {
     ) -> Result<(Child, OwnedFd), Fault> {
         let path = CString::new(path.as_os_str().as_bytes());
         let path = path.map_err(|_| nul())?;
-        self.start_program(&path, HELPER, mask, map)
+        let Traveller { process, socket, line } = self.send([&path, HELPER], mask)?;
+        let mut heard = hear(&line)?;
+        if let (Heard::Waiting, User::New) = (&heard, &self.user) {
+            map(process.pid());
+            let sent = rustix::io::write(&line, &[0]);
+            sent.map_err(|errno| Fault::errno("Can't start the helper", errno))?;
+            heard = hear(&line)?;
+        }
+        match heard {
+            // It says nothing more once the other program runs.
+            Heard::End => Ok((process, socket)),
+            Heard::Waiting | Heard::Tried(_) => Err(said(Step::Execute, Errno::PROTO)),
+        }
     }
 
-    fn start_program(
-        &self,
-        path: &CStr,
-        name: &CStr,
-        mask: &SigSet,
-        map: impl FnOnce(u32),
-    ) -> Result<(Child, OwnedFd), Fault> {
+    /// Starts the process that enters the namespaces and becomes this program under this name.
+    fn send(&self, program: [&CStr; 2], mask: &SigSet) -> Result<Traveller, Fault> {
         let fault = |errno| Fault::errno("Can't start the helper", errno);
         let pair = || -> Result<(OwnedFd, OwnedFd), Errno> {
             let (family, kind) = (AddressFamily::UNIX, SocketType::STREAM);
             let (ours, theirs) = rustix::net::socketpair(family, kind, SocketFlags::CLOEXEC, None)?;
             Ok((ours, higher(theirs)?))
         };
-        let (ours, theirs) = pair().map_err(fault)?;
+        let (socket, theirs) = pair().map_err(fault)?;
         let (line, their_line) = pair().map_err(fault)?;
         let (namespace, uid, gid) = match &self.user {
             User::Given { namespace, uid, gid } => (Some(namespace), *uid, *gid),
@@ -144,47 +151,47 @@ impl Entrance {
         let pids = if self.pids.is_some() { GIVEN } else { "same" };
         let words = [NAME, self.user.word(), &id(uid), &id(gid), pids].map(CString::new);
         let words: Vec<CString> = words.into_iter().collect::<Result<_, _>>().map_err(|_| nul())?;
-        let words: Vec<&CStr> = words.iter().map(CString::as_c_str).chain([path, name]).collect();
+        let words: Vec<&CStr> = words.iter().map(CString::as_c_str).chain(program).collect();
         let fds = [Some(&theirs), Some(&their_line), namespace, self.pids.as_ref()];
         let fds: Vec<BorrowedFd<'_>> = fds.into_iter().flatten().map(OwnedFd::as_fd).collect();
-        let program = Path::new(std::ffi::OsStr::from_bytes(SELF.to_bytes()));
-        let child =
-            Child::run(program, &words, &fds, mask).map_err(|error| Fault::other(&error))?;
-        drop((theirs, their_line));
-
-        if matches!(self.user, User::New) {
-            let Heard::Waiting = hear(&line)? else {
-                return Err(said(Step::Execute, Errno::PROTO));
-            };
-            map(child.pid());
-            rustix::io::write(&line, &[0]).map_err(fault)?;
-        }
-        match hear(&line)? {
-            // It says nothing more once the other program runs.
-            Heard::End => Ok((child, ours)),
-            Heard::Waiting => Err(said(Step::Execute, Errno::PROTO)),
-        }
+        let this = Path::new(std::ffi::OsStr::from_bytes(SELF.to_bytes()));
+        let process = Child::run(this, &words, &fds, mask).map_err(|error| Fault::other(&error))?;
+        Ok(Traveller { process, socket, line })
     }
 
-    /// Whether a process there can make another user namespace; `trial` is the name of the program
-    /// that tries. `last` is where that process would be in the end, if not in the one entered first.
-    pub(crate) fn can_make_another(&self, trial: &CStr, last: Option<u32>) -> Result<bool, Fault> {
+    /// Whether a process there can make another user namespace. `last` is where it would be in the end,
+    /// if not in the one entered first.
+    pub(crate) fn can_make_another(&self, last: Option<u32>) -> Result<bool, Fault> {
         let below = last.map(|number| take(number, Step::User)).transpose()?;
         let below = below.map(|namespace| Self {
             user: User::Given { namespace, uid: None, gid: None },
             pids: None,
         });
         let place = below.as_ref().unwrap_or(self);
-        let (child, _socket) = place.start_program(SELF, trial, &SigSet::empty(), |_| ())?;
-        let status = child.wait().map_err(|errno| said(Step::Execute, raw(errno)))?;
-        Ok(matches!(status, WaitStatus::Exited(_, 0)))
+        // No signal of the caller's group is an answer; whatever ends it without one is none either.
+        let traveller = place.send([c"", c""], &SigSet::all())?;
+        match hear(&traveller.line)? {
+            Heard::Tried(made) => Ok(made),
+            Heard::Waiting | Heard::End => Err(said(Step::Try, Errno::PROTO)),
+        }
     }
+}
+
+/// A process on its way, with our ends of its connections.
+struct Traveller {
+    process: Child,
+    /// To the program that it becomes.
+    socket: OwnedFd,
+    /// What it says itself comes here.
+    line: OwnedFd,
 }
 
 /// What the process in the namespaces said.
 enum Heard {
     /// It waits for its ids to be mapped.
     Waiting,
+    /// Whether it could make another user namespace.
+    Tried(bool),
     End,
 }
 
@@ -195,6 +202,7 @@ fn hear(line: &OwnedFd) -> Result<Heard, Fault> {
     match (count.map_err(|errno| said(Step::Execute, errno))?, word) {
         (0, _) => Ok(Heard::End),
         (1, _) => Ok(Heard::Waiting),
+        (2, [made, ..]) => Ok(Heard::Tried(made != 0)),
         (_, [step, errno @ ..]) => {
             let step = STEPS.get(usize::from(step)).copied().unwrap_or(Step::Execute);
             Err(said(step, Errno::from_raw_os_error(i32::from_le_bytes(errno))))
@@ -232,6 +240,7 @@ fn said(step: Step, errno: Errno) -> Fault {
         Step::Pids => Fault::errno("Setting pidns failed", errno),
         Step::Keep => Fault::errno("Can't keep capabilities in the user namespace", errno),
         Step::Execute => Fault::errno("Can't start the helper in the namespaces", errno),
+        Step::Try => Fault::errno("Can't try user namespaces", errno),
     }
 }
 

@@ -8,7 +8,7 @@ use std::os::unix::ffi::OsStrExt as _;
 use std::path::Path;
 
 use nix::sched::{CloneFlags, setns, unshare};
-use nix::sys::signal::SigSet;
+use nix::sys::signal::{SigSet, SigmaskHow};
 use nix::sys::wait::WaitStatus;
 use rustix::fs::MemfdFlags;
 use rustix::io::{Errno, retry_on_intr};
@@ -24,8 +24,17 @@ use crate::child::Child;
 const SOCKET: u32 = 3;
 const LINE: u32 = 4;
 
+/// What came of it.
+enum Arrival {
+    /// The program runs, as a child.
+    Child(Child),
+    /// Another user namespace was tried there.
+    Tried,
+}
+
 /// Goes it, as the words behind the name say: the user namespace, the ids there, the pid namespace, the
-/// program and its name. Gives the status to exit with if this process has not become that program.
+/// program and its name. Without a program it only tries to make another user namespace there. Gives
+/// the status to exit with if this process has not become that program.
 pub(crate) fn enter(words: &[OsString]) -> u8 {
     inherit::note(&[]);
     let [user, uid, gid, pids, path, name] = words else { return FAILED };
@@ -42,11 +51,17 @@ pub(crate) fn enter(words: &[OsString]) -> u8 {
     };
     let Ok(line) = take() else { return FAILED };
     let at = |step| move |errno| (step, errno);
-    let mut pass = || -> Result<Option<Child>, (Step, Errno)> {
+    let mut pass = || -> Result<Arrival, (Step, Errno)> {
+        // It has the root of the caller, and soon a user namespace that others live in or own. Only the
+        // caller writes the id maps of a new one, and they belong to root while this process hides.
+        if user != NEW {
+            hide().map_err(at(Step::User))?;
+        }
         let changed = match user.to_str() {
             Some(GIVEN) => {
                 let namespace = take().map_err(at(Step::User))?;
                 join(&namespace, CloneFlags::CLONE_NEWUSER).map_err(at(Step::User))?;
+                hide().map_err(at(Step::User))?;
                 true
             }
             Some(NEW) => {
@@ -60,6 +75,14 @@ pub(crate) fn enter(words: &[OsString]) -> u8 {
         let (uid, gid) = (id(uid).map(Uid::from_raw), id(gid).map(Gid::from_raw));
         stay(uid.is_none(), gid.is_none()).map_err(at(Step::Unmapped))?;
         switch(uid, gid).map_err(at(Step::Ids))?;
+        // Every change of credentials may undo it, prctl(2).
+        hide().map_err(at(Step::Ids))?;
+        if path.is_empty() {
+            let made = try_another().map_err(at(Step::Try))?;
+            // Whoever started this waits for the answer, and takes nothing else for one.
+            rustix::io::write(&line, &[u8::from(made), 0]).map_err(at(Step::Try))?;
+            return Ok(Arrival::Tried);
+        }
         let joined = pids == GIVEN;
         if joined {
             let namespace = take().map_err(at(Step::Pids))?;
@@ -75,18 +98,19 @@ pub(crate) fn enter(words: &[OsString]) -> u8 {
             let signal = rustix::process::Signal::KILL;
             rustix::process::set_parent_process_death_signal(Some(signal))
                 .map_err(at(Step::Execute))?;
-            // It has the root of the caller, and soon no more rights than a sandbox beside it.
-            let hidden = rustix::process::DumpableBehavior::NotDumpable;
-            rustix::process::set_dumpable_behavior(hidden).map_err(at(Step::Execute))?;
-            return image.start().map(Some).map_err(at(Step::Execute));
+            // From when the caller goes on, what ends its process group is for others to hear.
+            let mask = SigSet::all().thread_swap_mask(SigmaskHow::SIG_SETMASK).map_err(raw);
+            let mask = mask.map_err(at(Step::Execute))?;
+            return image.start(&mask).map(Arrival::Child).map_err(at(Step::Execute));
         }
         match image.become_it().map_err(at(Step::Execute))? {}
     };
     match pass() {
-        Ok(child) => {
+        Ok(Arrival::Child(child)) => {
             drop(line);
-            child.map_or(FAILED, |child| stand_by(&child))
+            stand_by(&child)
         }
+        Ok(Arrival::Tried) => 0,
         Err((step, errno)) => {
             let step = STEPS.iter().position(|one| *one == step);
             let step = step.and_then(|at| u8::try_from(at).ok()).unwrap_or_default();
@@ -95,6 +119,24 @@ pub(crate) fn enter(words: &[OsString]) -> u8 {
             FAILED
         }
     }
+}
+
+/// Whether a process here can make a user namespace. This one is in it then.
+pub(crate) fn try_another() -> Result<bool, Errno> {
+    match unshare(CloneFlags::CLONE_NEWUSER).map_err(raw) {
+        Ok(()) => Ok(true),
+        // Limits, filters, and kernels without any. What else fails, such as a lack of memory, does not
+        // fail for COMMAND.
+        Err(
+            Errno::PERM | Errno::NOSPC | Errno::USERS | Errno::ACCESS | Errno::NOSYS | Errno::INVAL,
+        ) => Ok(false),
+        Err(errno) => Err(errno),
+    }
+}
+
+/// Keeps others of the same user id from looking into this process.
+fn hide() -> Result<(), Errno> {
+    rustix::process::set_dumpable_behavior(rustix::process::DumpableBehavior::NotDumpable)
 }
 
 fn join(namespace: &OwnedFd, kind: CloneFlags) -> Result<(), Errno> {
@@ -149,10 +191,9 @@ fn keep() -> Result<(), Errno> {
 
 /// Waits for the program that runs in the pid namespace, with nothing left to do; exits as it does.
 fn stand_by(child: &Child) -> u8 {
-    // What ends the caller's process group is for others to hear.
-    SigSet::all().thread_block().ok();
     let none = CapabilitySet::empty();
     let sets = CapabilitySets { effective: none, permitted: none, inheritable: none };
+    // Less is never refused, capset(2).
     rustix::thread::set_capabilities(None, sets).ok();
     // Its end of the connection is what shows that it has gone.
     (0..=SOCKET).for_each(inherit::close);
@@ -201,11 +242,10 @@ impl Image {
     }
 
     /// Starts it as a child: only such are in a pid namespace that was entered.
-    fn start(self) -> Result<Child, Errno> {
+    fn start(self, mask: &SigSet) -> Result<Child, Errno> {
         let socket = inherit::duplicate(SOCKET).and_then(higher)?;
-        let mask = SigSet::thread_get_mask().map_err(raw)?;
         let path = Path::new(OsStr::from_bytes(self.path.as_bytes()));
-        let child = Child::run(path, &[&self.name], &[socket.as_fd()], &mask);
+        let child = Child::run(path, &[&self.name], &[socket.as_fd()], mask);
         drop(self.copy);
         child.map_err(|_| Errno::CHILD)
     }
