@@ -44,9 +44,10 @@ fn gate(index: u32) -> Gate {
 }
 
 #[test]
-fn the_smallest_and_the_fullest_request_follow_the_rules() {
+fn the_samples_follow_the_rules() {
     assert!(check(samples::smallest(), 0).is_ok());
     assert!(check(samples::fullest(), 10).is_ok());
+    assert!(check(samples::overlays(), 8).is_ok());
 }
 
 #[test]

@@ -5,7 +5,8 @@
 //! Frontend and payload are processes of the same user like any other: what they hold is no gain.
 //! The helper is told by its name, which it bears from its exec to the payload's.
 //!
-//! With `--stepping` it stops each helper for as long as it looks at it, and so sees it at every moment.
+//! With `--stepping` it stops each helper for as long as it looks at it, and so sees it at every moment;
+//! with `--looking` it leaves the namespaces of others alone, where it has a right to enter them.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::ffi::c_long;
@@ -21,8 +22,9 @@ use nix::sys::wait::{WaitPidFlag, WaitStatus, waitpid};
 use nix::unistd::Pid;
 use serde_json::json;
 
-/// The helper's name as the kernel keeps it, of at most 15 bytes.
-const HELPER: &str = "stockade-helper";
+/// The helper's name as the kernel keeps it, of at most 15 bytes, and the first argument of what enters
+/// namespaces for it.
+const HELPERS: [&str; 2] = ["stockade-helper", "stockade-namespace-entrance"];
 
 /// Namespaces that can be joined one by one.
 const KINDS: [&str; 8] = ["user", "mnt", "net", "pid", "pid_for_children", "ipc", "uts", "cgroup"];
@@ -52,7 +54,8 @@ fn main() {
     let me = nix::unistd::getpid().as_raw();
     let uid = nix::unistd::getuid().as_raw().to_string();
     let own_users = fs::read_link("/proc/self/ns/user").expect("/proc is mounted");
-    let stepping = std::env::args().any(|word| word == "--stepping");
+    let [stepping, looking] =
+        ["--stepping", "--looking"].map(|wanted| std::env::args().any(|word| word == wanted));
     let mut score = Score::default();
     // Processes of others are looked at once; a number that comes again is the helper's soon
     // enough.
@@ -72,7 +75,7 @@ fn main() {
                 strangers.insert(pid);
                 continue;
             }
-            attack(pid, &own_users, &mut score);
+            attack(pid, (!looking).then_some(&own_users), &mut score);
             // One that only waits is no reason to miss the others.
             for _ in 0..if stepping { STEPS } else { 0 } {
                 let signal = |signal| nix::sys::signal::kill(Pid::from_raw(pid), signal).is_ok();
@@ -93,13 +96,16 @@ fn main() {
 
 fn is_helper(pid: i32) -> bool {
     // A copy in memory is called by the number of its descriptor; its first argument is the same.
-    ["comm", "cmdline"].iter().any(|file| {
-        let name = fs::read(format!("/proc/{pid}/{file}")).unwrap_or_default();
-        name.split(|byte| [b'\n', 0].contains(byte)).next() == Some(HELPER.as_bytes())
-    })
+    is_called(pid, "comm") || is_called(pid, "cmdline")
 }
 
-fn attack(pid: i32, own_users: &std::path::Path, score: &mut Score) {
+fn is_called(pid: i32, file: &str) -> bool {
+    let name = fs::read(format!("/proc/{pid}/{file}")).unwrap_or_default();
+    let name = name.split(|byte| [b'\n', 0].contains(byte)).next().unwrap_or_default();
+    HELPERS.iter().any(|helper| helper.as_bytes() == name)
+}
+
+fn attack(pid: i32, own_users: Option<&std::path::PathBuf>, score: &mut Score) {
     let helper = is_helper(pid);
     let Ok(process) = sys::pidfd_open(pid) else { return };
     if helper {
@@ -108,13 +114,15 @@ fn attack(pid: i32, own_users: &std::path::Path, score: &mut Score) {
         look_inside(pid, score);
         trace(pid, score);
     }
-    join(pid, process.as_fd(), own_users, helper, score);
+    if let Some(own_users) = own_users {
+        join(pid, process.as_fd(), own_users, helper, score);
+    }
 }
 
 /// Notes something got from the helper, if the process still is the helper: otherwise it was the
-/// payload already.
+/// payload already. That may bear the helper's name for a moment, but never its arguments.
 fn note(pid: i32, what: String, score: &mut Score) {
-    if is_helper(pid) {
+    if is_called(pid, "cmdline") {
         score.gained(what);
     }
 }
