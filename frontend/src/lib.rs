@@ -30,6 +30,8 @@ mod fuzz;
 pub mod helper_path;
 #[cfg(feature = "exec")]
 pub mod home;
+#[cfg(feature = "exec")]
+pub mod keyfile;
 pub mod launch;
 pub mod lookup;
 pub mod message;
