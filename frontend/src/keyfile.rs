@@ -107,6 +107,7 @@ impl KeyFile {
     }
 
     /// A group to write to, made if it is not there.
+    #[expect(clippy::indexing_slicing, reason = "a position is that of a group")]
     pub fn group_mut(&mut self, name: &str) -> &mut Group {
         let at = self.position(name);
         &mut self.groups[at]

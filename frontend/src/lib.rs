@@ -25,6 +25,8 @@ pub mod exec;
 pub mod explanation;
 #[cfg(feature = "exec")]
 pub mod filesystem;
+#[cfg(feature = "exec")]
+pub mod flatpak;
 #[cfg(test)]
 mod fuzz;
 pub mod helper_path;

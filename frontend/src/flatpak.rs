@@ -1,0 +1,7 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! Applications of existing Flatpak installations: where they are, what they may do, and the sandbox
+//! they run in. The rules that are cited are those of Flatpak 1.19 as its users see it.
+
+pub mod deploy;
+pub mod installation;
+pub mod reference;
