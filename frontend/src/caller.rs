@@ -116,13 +116,19 @@ fn lookup<'a>(environment: &'a [(OsString, OsString)], name: &str) -> Option<&'a
     (!value.is_empty()).then_some(value)
 }
 
-/// The home directory in the user database, asked through `getent(1)`: the name service cannot be
-/// used from a static program, and almost nobody lacks `HOME`.
+/// The home directory in the user database.
 fn home_of(uid: u32) -> Option<PathBuf> {
-    let mut getent = Command::new("/usr/bin/getent");
-    let answer = getent.args(["passwd", &uid.to_string()]).env_clear().output().ok()?;
-    let home = home_in(&answer.stdout)?;
+    let answer = name_service("passwd", uid)?;
+    let home = home_in(&answer)?;
     Some(PathBuf::from(OsStr::from_bytes(home))).filter(|home| home.is_absolute())
+}
+
+/// What the name service has in a database about an id, asked through `getent(1)`: it cannot be
+/// used from a static program, and few need it.
+pub(crate) fn name_service(database: &str, id: u32) -> Option<Vec<u8>> {
+    let mut getent = Command::new("/usr/bin/getent");
+    let answer = getent.args([database, &id.to_string()]).env_clear().output().ok()?;
+    Some(answer.stdout)
 }
 
 /// The sixth field of a line of the user database, `passwd(5)`.

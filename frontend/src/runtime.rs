@@ -57,13 +57,7 @@ pub fn prepare(
     }
 
     sandbox.push(Operation::Proc { destination: place(Path::new("/proc"))?, protect: true });
-    for path in SYS {
-        let path = Path::new(path);
-        let wanted = rustix::fs::Access::READ_OK.union(rustix::fs::Access::EXEC_OK);
-        if rustix::fs::accessat(CWD, path, wanted, AtFlags::empty()).is_ok() {
-            sandbox.bind(path, path, Access::ReadOnly)?;
-        }
-    }
+    show_sys(sandbox)?;
 
     for path in ["/tmp", "/var/tmp"] {
         sandbox.directory(Path::new(path), SHARED)?;
@@ -80,6 +74,21 @@ pub fn prepare(
         show_resolver(&mut exports)?;
     }
     Ok(exports)
+}
+
+/// Shows what everyone may know of the machine, where the caller may (R84).
+///
+/// # Errors
+/// [`SandboxError`].
+pub fn show_sys(sandbox: &mut Sandbox) -> Result<(), SandboxError> {
+    for path in SYS {
+        let path = Path::new(path);
+        let wanted = rustix::fs::Access::READ_OK.union(rustix::fs::Access::EXEC_OK);
+        if rustix::fs::accessat(CWD, path, wanted, AtFlags::empty()).is_ok() {
+            sandbox.bind(path, path, Access::ReadOnly)?;
+        }
+    }
+    Ok(())
 }
 
 /// `/etc/resolv.conf` is usually a symlink to what the network manager keeps below `/run`; without
