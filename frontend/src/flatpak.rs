@@ -4,4 +4,6 @@
 
 pub mod deploy;
 pub mod installation;
+pub mod layout;
 pub mod reference;
+pub mod tree;
