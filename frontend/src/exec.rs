@@ -25,7 +25,7 @@ use crate::environment::Environment;
 use crate::filesystem::grant;
 use crate::home::{self, Name};
 use crate::message::Notice;
-use crate::permission::{Feature, Permissions, Share};
+use crate::permission::{Permissions, Share};
 use crate::runtime;
 use crate::sandbox::Sandbox;
 use crate::scope;
@@ -170,13 +170,7 @@ fn confine(
     abstract_sockets: bool,
     sandbox: &mut Sandbox,
 ) -> Result<(), ExecError> {
-    let allowed = |feature| options.permissions.features.contains(&feature);
-    let policy = seccomp::Policy {
-        devel: allowed(Feature::Devel),
-        multiarch: allowed(Feature::Multiarch),
-        canbus: allowed(Feature::Canbus),
-        bluetooth: allowed(Feature::Bluetooth),
-    };
+    let policy = seccomp::Policy::of(&options.permissions.features);
     sandbox.request.payload.filters = seccomp::programs(&policy)?;
 
     let policy = scope::Policy {
@@ -198,7 +192,7 @@ mod tests {
     use crate::caller::tests::caller;
     use crate::filesystem::locate::tests::Scratch;
     use crate::filesystem::token::{Access, Place};
-    use crate::permission::Change;
+    use crate::permission::{Change, Feature};
     use std::ffi::OsStr;
     use stockade_protocol::request::{self, Operation};
     use stockade_protocol::text::SandboxPath;

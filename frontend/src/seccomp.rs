@@ -9,6 +9,7 @@ mod handmade;
 #[cfg(test)]
 pub(crate) mod interpreter;
 
+use std::collections::BTreeSet;
 use std::io::Read as _;
 
 use libseccomp::error::SeccompError as LibraryError;
@@ -18,6 +19,8 @@ use libseccomp::{
 use rustix::io::Errno;
 use rustix::pipe::PipeFlags;
 use stockade_protocol::text::{Filter, TextFault};
+
+use crate::permission::Feature;
 
 /// What the features of a sandbox take back from the filter.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -30,6 +33,23 @@ pub struct Policy {
     pub canbus: bool,
     /// Bluetooth sockets can be made.
     pub bluetooth: bool,
+}
+
+impl Policy {
+    /// What these features take back.
+    #[must_use]
+    pub fn of(features: &BTreeSet<Feature>) -> Self {
+        let mut policy = Self::default();
+        for feature in features {
+            match feature {
+                Feature::Devel => policy.devel = true,
+                Feature::Multiarch => policy.multiarch = true,
+                Feature::Canbus => policy.canbus = true,
+                Feature::Bluetooth => policy.bluetooth = true,
+            }
+        }
+        policy
+    }
 }
 
 /// Why there is no filter.
@@ -179,6 +199,20 @@ mod tests {
     fn number(name: &str, arch: ScmpArch) -> Option<u32> {
         let call = ScmpSyscall::from_name_by_arch(name, arch).ok()?;
         u32::try_from(call.as_raw_syscall()).ok()
+    }
+
+    #[test]
+    fn r173_r176_features_take_back_what_is_theirs_and_no_more() {
+        for (feature, expected) in [
+            (Feature::Devel, Policy { devel: true, ..Policy::default() }),
+            (Feature::Multiarch, Policy { multiarch: true, ..Policy::default() }),
+            (Feature::Canbus, Policy { canbus: true, ..Policy::default() }),
+            (Feature::Bluetooth, Policy { bluetooth: true, ..Policy::default() }),
+        ] {
+            assert_eq!(Policy::of(&[feature].into()), expected);
+        }
+        let all = Policy { devel: true, multiarch: true, canbus: true, bluetooth: true };
+        assert_eq!(Policy::of(&Feature::ALL.iter().copied().collect()), all);
     }
 
     /// What the kernel would do: the strictest answer of all programs.
