@@ -66,14 +66,20 @@ pub fn prepare(
 /// R184.
 fn everything(shared_memory: bool, sandbox: &mut Sandbox) -> Result<(), SandboxError> {
     sandbox.bind(Path::new("/dev"), Path::new("/dev"), Access::Device)?;
-    let link = std::fs::read_link(SHARED_MEMORY).ok();
-    // A symlink of the host is in view with the rest of its /dev and must lead somewhere.
-    let place = link.map_or_else(|| SHARED_MEMORY.into(), |target| Path::new("/dev").join(target));
-    if shared_memory {
+    match place_of(Path::new(SHARED_MEMORY)) {
         // Without a symlink it came with /dev.
-        return if place == Path::new(SHARED_MEMORY) { Ok(()) } else { bind(&place, sandbox) };
+        Some(place) if shared_memory && place == Path::new(SHARED_MEMORY) => Ok(()),
+        Some(place) if shared_memory => bind(&place, sandbox),
+        Some(place) => sandbox.tmpfs(&place, 0o1777),
+        None => Ok(()),
     }
-    sandbox.tmpfs(&place, 0o1777)
+}
+
+/// Where the host's shared memory has to be, if it has any: a symlink of the host is in view with the
+/// rest of its `/dev`, and must lead to the same place inside.
+fn place_of(shared_memory: &Path) -> Option<PathBuf> {
+    let place = std::fs::canonicalize(shared_memory).ok()?;
+    place.is_dir().then_some(place)
 }
 
 fn graphics(sandbox: &mut Sandbox) -> Result<(), SandboxError> {
@@ -105,6 +111,7 @@ pub fn bind(path: impl AsRef<Path>, sandbox: &mut Sandbox) -> Result<(), Sandbox
 #[expect(clippy::wildcard_enum_match_arm, reason = "tests look for one kind of operation")]
 mod tests {
     use super::*;
+    use crate::filesystem::locate::tests::Scratch;
 
     fn prepared(devices: &[Device]) -> Vec<Operation> {
         let mut sandbox = Sandbox::new();
@@ -131,6 +138,21 @@ mod tests {
     #[test]
     fn r183_shm_is_the_hosts() {
         assert!(bound(&prepared(&[Device::Shm]), SHARED_MEMORY));
+    }
+
+    #[test]
+    fn r184_shared_memory_is_provided_where_a_symlink_leads() {
+        let scratch = Scratch::new();
+        let run = scratch.directory("run/shm");
+        let dev = scratch.directory("dev");
+        assert_eq!(place_of(&dev.join("shm")), None);
+        for target in [Path::new("../run/shm"), run.as_path()] {
+            std::os::unix::fs::symlink(target, dev.join("shm")).unwrap();
+            assert_eq!(place_of(&dev.join("shm")).as_ref(), Some(&run));
+            std::fs::remove_file(dev.join("shm")).unwrap();
+        }
+        let own = scratch.directory("dev/shm");
+        assert_eq!(place_of(&own), Some(own));
     }
 
     #[test]
