@@ -9,6 +9,10 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use rustix::fs::Mode;
+use stockade_protocol::text::SandboxPath;
+
+use crate::filesystem::locate::tidy;
+use crate::sandbox::sandbox_path;
 
 /// The user and the process that called Stockade.
 #[derive(Clone, Debug)]
@@ -104,6 +108,17 @@ impl Caller {
     #[must_use]
     pub fn cache_home(&self) -> PathBuf {
         self.base_directory("XDG_CACHE_HOME", ".cache")
+    }
+
+    /// Where a command starts that was not told where: the first of these that the sandbox has
+    /// (R158).
+    #[must_use]
+    pub fn starting_points(&self) -> Vec<SandboxPath> {
+        let usual = self.directory.iter().chain([&self.home]);
+        let paths = usual.filter_map(|path| sandbox_path(&tidy(path)).ok());
+        let mut paths: Vec<_> = paths.chain([SandboxPath::root()]).collect();
+        paths.dedup();
+        paths
     }
 
     fn base_directory(&self, variable: &str, default: &str) -> PathBuf {

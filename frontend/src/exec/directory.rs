@@ -69,11 +69,7 @@ pub(super) fn starting_points(
     if let Some(project) = project {
         return Ok(vec![sandbox_path(&project)?]);
     }
-    let usual = caller.directory.iter().chain([&caller.home]);
-    let paths = usual.filter_map(|path| sandbox_path(&tidy(path)).ok());
-    let mut paths: Vec<_> = paths.chain([SandboxPath::root()]).collect();
-    paths.dedup();
-    Ok(paths)
+    Ok(caller.starting_points())
 }
 
 #[cfg(test)]
