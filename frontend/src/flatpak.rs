@@ -7,3 +7,4 @@ pub mod installation;
 pub mod layout;
 pub mod reference;
 pub mod tree;
+pub mod variables;
