@@ -111,14 +111,21 @@ impl Tree {
         &self.path
     }
 
-    /// The directory `path` below this one, through real directories only.
+    /// The directory `path` below this one; symlinks that stay in it are followed.
     ///
     /// # Errors
-    /// The errno of `openat2(2)`.
+    /// The errno of `openat2(2)`: `EXDEV` where a symlink leads out.
     pub fn directory(&self, path: &str) -> Result<Self, Errno> {
-        let resolve = ResolveFlags::NO_SYMLINKS;
+        let resolve = ResolveFlags::empty();
         let descriptor = self.resolve(path.as_ref(), OFlags::DIRECTORY, resolve)?;
         Ok(Self { descriptor, path: self.path.join(path) })
+    }
+
+    /// Whether `path` is a directory below this one without any symlink on the way, so that something
+    /// can be mounted on it.
+    #[must_use]
+    pub fn has_directory(&self, path: &str) -> bool {
+        self.resolve(path.as_ref(), OFlags::DIRECTORY, ResolveFlags::NO_SYMLINKS).is_ok()
     }
 
     /// The object at `path` below this directory; symlinks that stay in it are followed.
@@ -233,8 +240,11 @@ pub(crate) mod tests {
             assert_eq!(tree.find(Path::new(path)).unwrap_err(), Errno::XDEV, "{path}");
         }
         assert!(is_file(tree.find(Path::new("inside/file")).unwrap()));
-        assert_eq!(tree.directory("inside").unwrap_err(), Errno::LOOP);
+        assert_eq!(tree.directory("up").unwrap_err(), Errno::XDEV);
+        assert!(tree.directory("inside").unwrap().has("file"));
         assert_eq!(tree.directory("real").unwrap().path(), files);
+        assert!(tree.has_directory("real") && !tree.has_directory("inside"));
+        assert!(!tree.has_directory("real/file") && !tree.has_directory("up"));
         assert!(tree.has("up") && !tree.has("none"));
     }
 

@@ -184,7 +184,9 @@ fn r106_the_runtimes_etc_entry_by_entry() {
 #[test]
 fn r106_a_runtime_whose_etc_leads_elsewhere_is_refused() {
     let place = Place::new();
-    place.file("secret/key");
+    place.file("secret/key").file("runtime/settings/file").link("settings", "runtime/etc");
+    assert_eq!(place.about("/etc/file"), ["ro /etc/file <- runtime/etc/file"]);
+    std::fs::remove_file(place.scratch.join("runtime/etc")).unwrap();
     for target in ["../secret", "/etc", "etc"] {
         place.link(target, "runtime/etc");
         let tree = Tree::open(&place.scratch.join("runtime")).unwrap();

@@ -35,7 +35,7 @@ pub(super) fn prepare(
     let zone = choose(link.as_deref(), zones, &written(&host.root.join("etc/timezone")));
 
     let zones = named.unwrap_or_else(|| host.root.join(ZONES.trim_start_matches('/')));
-    let hosts = Tree::open(&zones).ok().filter(|_| usr.directory(RUNTIME_ZONES).is_ok());
+    let hosts = Tree::open(&zones).ok().filter(|_| usr.has_directory(RUNTIME_ZONES));
     let described = match hosts {
         Some(zones) => {
             zones.bind(Path::new(ZONES), sandbox)?;
