@@ -138,8 +138,7 @@ pub fn prepare<'a>(
     exports.private(&caller.home, 0o700)?;
     for below in persist {
         let failed = |errno| HomeError::Kept { path: path.join(below), errno };
-        let start = rustix::io::fcntl_dupfd_cloexec(&kept, 0).map_err(failed)?;
-        let object = descend(start, Path::new(below), 0o755).map_err(failed)?;
+        let object = descend(&kept, Path::new(below), 0o755).map_err(failed)?;
         let destination = if below.is_empty() { home.clone() } else { home.join(below) };
         exports.show(object, &path.join(below), destination, Access::ReadWrite)?;
     }

@@ -16,7 +16,8 @@ use std::os::fd::OwnedFd;
 use std::os::unix::ffi::OsStrExt as _;
 use std::path::{Path, PathBuf};
 
-use rustix::fs::{AtFlags, CWD, FileType};
+use rustix::fs::FileType;
+use rustix::io::Errno;
 use stockade_protocol::request;
 
 pub use error::ExportError;
@@ -79,10 +80,12 @@ impl Exports {
     /// # Errors
     /// [`ExportError`].
     pub fn share(&mut self, path: &Path, access: Access) -> Result<PathBuf, ExportError> {
+        let mut located = self.find(path)?;
         if access == Access::Create {
-            create(path)?;
+            let failed =
+                |errno: Errno| ExportError::Create { path: path.to_owned(), reason: errno.into() };
+            located.make(0o755).map_err(failed)?;
         }
-        let located = self.find(path)?;
         let Some(object) = located.object else {
             return Err(ExportError::Missing { path: path.to_owned() });
         };
@@ -253,18 +256,6 @@ enum View {
     Runtime,
     /// The host's, because it was granted.
     Granted,
-}
-
-/// Makes a directory and its parents on the host (R70).
-fn create(path: &Path) -> Result<(), ExportError> {
-    use std::os::unix::fs::DirBuilderExt as _;
-    check_reserved(path)?;
-    // A file of that name is shared as it is.
-    if rustix::fs::accessat(CWD, path, rustix::fs::Access::EXISTS, AtFlags::empty()) == Ok(()) {
-        return Ok(());
-    }
-    let made = std::fs::DirBuilder::new().recursive(true).mode(0o755).create(path);
-    made.map_err(|reason| ExportError::Create { path: path.to_owned(), reason })
 }
 
 #[cfg(test)]

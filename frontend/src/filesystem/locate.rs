@@ -31,6 +31,24 @@ pub struct Located {
     pub object: Option<OwnedFd>,
     /// The symlinks that led there, outermost first.
     pub links: Vec<Link>,
+    /// If it does not exist: the last directory on the way that does, and the names that are missing
+    /// in it.
+    missing: Option<(OwnedFd, PathBuf)>,
+}
+
+impl Located {
+    /// Makes what does not exist a directory, with its parents (R70). They are made in the directory
+    /// that was come to, wherever its path leads by now.
+    ///
+    /// # Errors
+    /// The errno of the step that failed.
+    pub fn make(&mut self, mode: u32) -> Result<(), Errno> {
+        if let Some((directory, names)) = &self.missing {
+            self.object = Some(descend(directory, names, mode)?);
+            self.missing = None;
+        }
+        Ok(())
+    }
 }
 
 /// A symlink of the host.
@@ -65,36 +83,43 @@ pub fn locate(path: &Path) -> Result<Located, LocateError> {
     // Nearly every path has no symlink; the kernel finds that out in one call.
     let resolve = ResolveFlags::NO_SYMLINKS.union(ResolveFlags::NO_MAGICLINKS);
     if let Ok(object) = rustix::fs::openat2(CWD, path, OPEN, Mode::empty(), resolve) {
-        return Ok(Located { path: path.to_owned(), object: Some(object), links: Vec::new() });
+        let (path, links) = (path.to_owned(), Vec::new());
+        return Ok(Located { path, object: Some(object), links, missing: None });
     }
     walk(path)
 }
 
 /// Follows `path` component by component.
+///
+/// `..` goes back to the directory that was come from. Somebody may have moved the one it is said
+/// in, and its parent would then be another than the path of the result says.
 fn walk(path: &Path) -> Result<Located, LocateError> {
-    let root = || step(CWD, OsStr::new("/"), OFlags::empty());
+    let root = step(CWD, OsStr::new("/"), OFlags::empty())?;
     let mut here = PathBuf::from("/");
-    let mut directory = root()?;
+    // The objects behind the components of `here`.
+    let mut passed: Vec<OwnedFd> = Vec::new();
     let mut rest: VecDeque<OsString> = names(path).collect();
     let mut links = Vec::new();
 
     while let Some(name) = rest.pop_front() {
         if name == ".." {
-            // Only in the target of a symlink. `here` has none, so its parent is what it says.
-            directory = step(&directory, &name, OFlags::NOFOLLOW)?;
+            // Only in the target of a symlink.
+            passed.pop();
             here.pop();
             continue;
         }
+        let directory = passed.last().unwrap_or(&root);
         let next = here.join(&name);
         // R67: these two are places rather than names, wherever they lead.
         let follow = next == Path::new("/tmp") || next == Path::new("/var/tmp");
         let flags = if follow { OFlags::empty() } else { OFlags::NOFOLLOW };
-        let object = match step(&directory, &name, flags) {
+        let object = match step(directory, &name, flags) {
             Ok(object) => object,
             Err(LocateError::Open { errno: Errno::NOENT }) => {
-                let mut path = next;
-                path.extend(rest);
-                return Ok(Located { path, object: None, links });
+                let names: PathBuf = [name].into_iter().chain(rest).collect();
+                let path = here.join(&names);
+                let missing = Some((passed.pop().unwrap_or(root), names));
+                return Ok(Located { path, object: None, links, missing });
             }
             Err(error) => return Err(error),
         };
@@ -114,14 +139,14 @@ fn walk(path: &Path) -> Result<Located, LocateError> {
             links.push(Link { path: next, target: relative(&target, &here) });
             if target.is_absolute() {
                 here = PathBuf::from("/");
-                directory = root()?;
+                passed.clear();
             }
         } else {
             here = next;
-            directory = object;
+            passed.push(object);
         }
     }
-    Ok(Located { path: here, object: Some(directory), links })
+    Ok(Located { path: here, object: Some(passed.pop().unwrap_or(root)), links, missing: None })
 }
 
 fn step(directory: impl AsFd, name: &OsStr, flags: OFlags) -> Result<OwnedFd, LocateError> {
@@ -154,9 +179,9 @@ fn relative(target: &Path, directory: &Path) -> PathBuf {
 ///
 /// # Errors
 /// The errno of the step that failed: `ENOTDIR` or `ELOOP` at a symlink.
-pub fn descend(directory: OwnedFd, path: &Path, mode: u32) -> Result<OwnedFd, Errno> {
+pub fn descend(directory: impl AsFd, path: &Path, mode: u32) -> Result<OwnedFd, Errno> {
     let flags = OPEN.union(OFlags::NOFOLLOW).union(OFlags::DIRECTORY);
-    let mut here = directory;
+    let mut here = rustix::io::fcntl_dupfd_cloexec(directory, 0)?;
     for component in path.components() {
         let Component::Normal(name) = component else {
             return Err(Errno::INVAL);
@@ -269,6 +294,21 @@ pub(crate) mod tests {
         let located = locate(&scratch.join("link/x/y")).unwrap();
         assert_eq!(located.path, scratch.join("real/x/y"));
         assert!(located.object.is_none());
+    }
+
+    #[test]
+    fn r70_what_is_missing_is_made_where_the_way_led() {
+        let scratch = Scratch::new();
+        scratch.directory("real");
+        symlink("real", scratch.join("link")).unwrap();
+        let mut located = locate(&scratch.join("link/x/y")).unwrap();
+        // What is done to the path meanwhile changes nothing.
+        fs::rename(scratch.join("real"), scratch.join("moved")).unwrap();
+        symlink("elsewhere", scratch.join("real")).unwrap();
+        located.make(0o755).unwrap();
+        assert!(located.object.is_some());
+        assert!(scratch.join("moved/x/y").is_dir());
+        assert!(!scratch.join("elsewhere").exists());
     }
 
     #[test]
