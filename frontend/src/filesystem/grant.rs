@@ -8,7 +8,7 @@ use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
 
 use super::export::{ExportError, Exports};
-use super::locate::{LocateError, locate};
+use super::locate::{LocateError, locate, tidy};
 use super::token::{Access, Place, UserDirectory};
 use super::user_dirs;
 use crate::caller::Caller;
@@ -57,64 +57,122 @@ pub fn grant<'a>(
     exports: &mut Exports,
     notices: &mut Vec<Notice>,
 ) -> Result<(), GrantError> {
-    let mut host = None;
-    let mut system = None;
-    let mut configuration = None;
+    let mut broad = Broad::default();
     for (place, access) in places {
-        let access = *access;
-        let path = match place {
-            Place::Host => {
-                host = Some(access);
-                continue;
-            }
-            Place::HostOs => {
-                system = Some(access);
-                continue;
-            }
-            Place::HostEtc => {
-                configuration = Some(access);
-                continue;
-            }
-            Place::HostRoot => {
-                show(exports, "/", "/run/host/root", access)?;
-                continue;
-            }
-            Place::Home(below) => caller.home.join(below),
-            Place::Path(path) => Path::new("/").join(path),
-            Place::UserDirectory(directory, below) => {
-                user_directory(*directory, caller)?.join(below)
-            }
-            Place::Data(below) => caller.data_home().join(below),
-            Place::Config(below) => caller.config_home().join(below),
-            Place::Cache(below) => caller.cache_home().join(below),
-            Place::Runtime(below) => caller.runtime_directory().join(below),
-        };
-        exports.share(&super::locate::tidy(&path), access)?;
+        if broad.take(place, *access) {
+            continue;
+        }
+        let text =
+            || std::fs::read(caller.config_home().join("user-dirs.dirs")).unwrap_or_default();
+        if let Some(path) = path_of(place, caller, text)? {
+            exports.share(&path, *access)?;
+        }
     }
-
-    if let Some(access) = host {
-        share_host(exports, caller, access, notices);
-    }
-    // R57: `host` includes these, at the higher of the modes. It does not include `host-root`,
-    // which would bring back everything that R57 leaves out (T54).
-    if let Some(access) = system.max(host) {
-        show_system(exports, access, configuration.max(host).is_some())?;
-    }
-    if let Some(access) = configuration.max(host) {
-        show(exports, "/etc", "/run/host/etc", access)?;
-    }
+    // Not everybody's home is in a place that `host` includes.
+    broad.grant([caller.home.as_path()], exports, notices)?;
     Ok(())
 }
 
+/// Where a place is on the host; none for those that are more than one path. `user_dirs` gives the
+/// text of `user-dirs.dirs`.
+///
+/// # Errors
+/// [`GrantError::NotConfigured`].
+pub fn path_of(
+    place: &Place,
+    caller: &Caller,
+    user_dirs: impl FnOnce() -> Vec<u8>,
+) -> Result<Option<PathBuf>, GrantError> {
+    let path = match place {
+        Place::Host | Place::HostOs | Place::HostEtc | Place::HostRoot => return Ok(None),
+        Place::Home(below) => caller.home.join(below),
+        Place::Path(path) => Path::new("/").join(path),
+        Place::UserDirectory(directory, below) => {
+            user_dirs::find(&user_dirs(), *directory, &caller.home)
+                .ok_or(GrantError::NotConfigured { directory: *directory })?
+                .join(below)
+        }
+        Place::Data(below) => caller.data_home().join(below),
+        Place::Config(below) => caller.config_home().join(below),
+        Place::Cache(below) => caller.cache_home().join(below),
+        Place::Runtime(below) => caller.runtime_directory().join(below),
+    };
+    Ok(Some(tidy(&path)))
+}
+
+/// The places that are more than one path, each with what may be done in it.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Broad {
+    host: Option<Access>,
+    system: Option<Access>,
+    configuration: Option<Access>,
+    root: Option<Access>,
+}
+
+impl Broad {
+    /// Takes a place if it is one of these.
+    pub fn take(&mut self, place: &Place, access: Access) -> bool {
+        let slot = match place {
+            Place::Host => &mut self.host,
+            Place::HostOs => &mut self.system,
+            Place::HostEtc => &mut self.configuration,
+            Place::HostRoot => &mut self.root,
+            Place::Home(_)
+            | Place::Path(_)
+            | Place::UserDirectory(..)
+            | Place::Data(_)
+            | Place::Config(_)
+            | Place::Cache(_)
+            | Place::Runtime(_) => return false,
+        };
+        *slot = Some(access);
+        true
+    }
+
+    /// Grants them. To `host` belong these paths, too.
+    ///
+    /// # Errors
+    /// [`SandboxError`].
+    pub fn grant<'a>(
+        self,
+        also: impl IntoIterator<Item = &'a Path>,
+        exports: &mut Exports,
+        notices: &mut Vec<Notice>,
+    ) -> Result<(), SandboxError> {
+        if let Some(access) = self.root {
+            show(exports, "/", "/run/host/root", access)?;
+        }
+        if let Some(access) = self.host {
+            share_host(exports, also, access, notices);
+        }
+        // R57: `host` includes these, at the higher of the modes. It does not include `host-root`,
+        // which would bring back everything that R57 leaves out (T54).
+        let configuration = self.configuration.max(self.host);
+        if let Some(access) = self.system.max(self.host) {
+            show_system(exports, access, configuration.is_some())?;
+        }
+        if let Some(access) = configuration {
+            show(exports, "/etc", "/run/host/etc", access)?;
+        }
+        Ok(())
+    }
+}
+
 /// R57.
-fn share_host(exports: &mut Exports, caller: &Caller, access: Access, notices: &mut Vec<Notice>) {
+fn share_host<'a>(
+    exports: &mut Exports,
+    also: impl IntoIterator<Item = &'a Path>,
+    access: Access,
+    notices: &mut Vec<Notice>,
+) {
     let entries = std::fs::read_dir("/").into_iter().flatten().flatten();
     let names = entries.map(|entry| entry.file_name());
     let paths = names
         .filter(|name| !NOT_HOST.iter().any(|other| name == other))
         .map(|name| Path::new("/").join(name));
-    for path in paths.chain(["/run/media".into(), caller.home.clone()]) {
-        match exports.share(&super::locate::tidy(&path), access) {
+    let also = also.into_iter().map(Path::to_owned);
+    for path in paths.chain(["/run/media".into()]).chain(also) {
+        match exports.share(&tidy(&path), access) {
             Ok(_)
             | Err(
                 ExportError::Missing { .. }
@@ -165,18 +223,12 @@ fn show(
     }
 }
 
-/// R62.
-fn user_directory(directory: UserDirectory, caller: &Caller) -> Result<PathBuf, GrantError> {
-    let text = std::fs::read(caller.config_home().join("user-dirs.dirs")).unwrap_or_default();
-    user_dirs::find(&text, directory, &caller.home).ok_or(GrantError::NotConfigured { directory })
-}
-
 /// The home directory without symlinks, if nothing on the way to it is in the way.
 ///
 /// # Errors
 /// [`LocateError`].
 pub fn real_home(home: &Path) -> Result<PathBuf, LocateError> {
-    let home = super::locate::tidy(home);
+    let home = tidy(home);
     if home.as_os_str() == OsStr::new("/") { Ok(home) } else { Ok(locate(&home)?.path) }
 }
 
