@@ -12,7 +12,7 @@ use std::path::{Path, PathBuf};
 use rustix::io::Errno;
 
 use crate::caller::Caller;
-use crate::filesystem::export::{ExportError, Exports, is_reserved};
+use crate::filesystem::export::{ExportError, Exports};
 use crate::filesystem::grant::real_home;
 use crate::filesystem::locate::descend;
 use crate::filesystem::token::Access;
@@ -120,7 +120,7 @@ pub fn prepare<'a>(
         return Ok(());
     }
     // The accounts of services have homes such as /bin or /proc, which are not to be hidden.
-    if home == Path::new("/") || is_reserved(&home) {
+    if home == Path::new("/") || exports.refuses(&home) {
         return Ok(());
     }
     let Some(name) = name else {

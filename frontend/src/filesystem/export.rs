@@ -3,38 +3,43 @@
 //! (R66-R69).
 //!
 //! Each source is opened when it is added and bound by that descriptor. Paths are collected without
-//! symlinks; symlinks that led there are made again. Nothing is ever hidden below something granted
-//! by name (T53).
+//! symlinks; symlinks that led there are made again.
+//!
+//! `exec` never hides what is below something granted by name (T53); of an application, whole
+//! directories are hidden there, as Flatpak does. A directory that is not empty cannot be taken away
+//! from under what hides it.
 
 mod automount;
 mod error;
+mod order;
 mod reserved;
 
 use std::collections::{BTreeMap, BTreeSet, btree_map};
 use std::ffi::OsString;
 use std::os::fd::OwnedFd;
-use std::os::unix::ffi::OsStrExt as _;
 use std::path::{Path, PathBuf};
 
 use rustix::fs::FileType;
 use rustix::io::Errno;
-use stockade_protocol::request;
 
 pub use error::ExportError;
-pub use reserved::is_reserved;
+pub use reserved::Reserved;
 
-use super::locate::{self, LocateError, Located, locate};
+use super::locate::{Link, LocateError, Located, locate};
 use super::token::Access;
-use crate::object::Object;
-use crate::sandbox::{Sandbox, SandboxError};
+use crate::object::{self, Object};
+use crate::sandbox::SandboxError;
 use automount::{is_automounter, wait_for_automount};
-use reserved::check_reserved;
 
 /// What appears at a path of the sandbox, the weakest first (R68).
 #[derive(Debug)]
 enum Entry {
-    /// Part of the runtime, which is mounted before; a symlink in it is there already.
+    /// Something that is mounted before, such as the runtime; a symlink in it is there already.
     Runtime,
+    /// A directory that has to exist, whatever is in it.
+    Directory,
+    /// A directory that is empty even below something granted.
+    Hidden,
     /// An empty tmpfs.
     Private {
         /// Permission bits.
@@ -50,16 +55,31 @@ impl Entry {
     fn rank(&self) -> (u8, Option<Access>) {
         match self {
             Self::Runtime => (0, None),
-            Self::Private { .. } => (1, None),
-            Self::Bound { access, .. } => (2, Some(*access)),
-            Self::Symlink(_) => (3, None),
+            Self::Directory => (1, None),
+            Self::Hidden => (2, None),
+            Self::Private { .. } => (3, None),
+            // What had to be made is there by now. What was opened first stays.
+            Self::Bound { access, .. } => (4, Some((*access).min(Access::ReadWrite))),
+            Self::Symlink(_) => (5, None),
         }
     }
 }
 
+/// What whoever only asks sees at a path of the sandbox.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Seen {
+    /// An object of the host.
+    Granted(Access),
+    /// Nothing of the host.
+    Hidden,
+    /// A symlink, as the host has it.
+    Link,
+}
+
 /// The collection.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct Exports {
+    reserved: Reserved,
     /// By path of the sandbox, in byte order, so that parents come first (R69).
     entries: BTreeMap<OsString, Entry>,
     /// Mounts that were found to be no automounters, by number.
@@ -70,8 +90,25 @@ impl Exports {
     /// An empty collection over a runtime that shows these directories of the host.
     #[must_use]
     pub fn over<'a>(runtime: impl IntoIterator<Item = &'a Path>) -> Self {
+        Self::new(Reserved::HOST, runtime)
+    }
+
+    /// An empty collection for an application, over places that its sandbox has already.
+    #[must_use]
+    pub fn of_application<'a>(places: impl IntoIterator<Item = &'a Path>) -> Self {
+        Self::new(Reserved::APPLICATION, places)
+    }
+
+    fn new<'a>(reserved: Reserved, places: impl IntoIterator<Item = &'a Path>) -> Self {
         let entry = |path: &Path| (path.as_os_str().to_owned(), Entry::Runtime);
-        Self { entries: runtime.into_iter().map(entry).collect(), ..Self::default() }
+        let entries = places.into_iter().map(entry).collect();
+        Self { reserved, entries, ordinary: BTreeSet::new() }
+    }
+
+    /// Whether nothing of the host can be at this path.
+    #[must_use]
+    pub fn refuses(&self, path: &Path) -> bool {
+        self.reserved.refuses(path)
     }
 
     /// Exports the object at the absolute path `path` where it is, and gives the path without
@@ -80,10 +117,25 @@ impl Exports {
     /// # Errors
     /// [`ExportError`].
     pub fn share(&mut self, path: &Path, access: Access) -> Result<PathBuf, ExportError> {
-        let mut located = self.find(path)?;
+        let located = self.find(path)?;
+        self.add(located, path, access)
+    }
+
+    /// Exports what was found at `path`, and gives the path without symlinks at which it will appear.
+    ///
+    /// # Errors
+    /// [`ExportError`].
+    pub fn add(
+        &mut self,
+        mut located: Located,
+        path: &Path,
+        access: Access,
+    ) -> Result<PathBuf, ExportError> {
         if access == Access::Create {
-            let failed =
-                |errno: Errno| ExportError::Create { path: path.to_owned(), reason: errno.into() };
+            let failed = |errno: Errno| {
+                let path = path.to_owned();
+                ExportError::Create { path, reason: errno.into() }
+            };
             located.make(0o755).map_err(failed)?;
         }
         let Some(object) = located.object else {
@@ -130,6 +182,53 @@ impl Exports {
         Ok(located.path)
     }
 
+    /// Puts an empty directory over one that the host has, also below something granted (R65, R69).
+    /// What is granted at this very path wins.
+    ///
+    /// # Errors
+    /// [`ExportError`].
+    pub fn hide(&mut self, path: &Path) -> Result<(), ExportError> {
+        self.replace(path, Entry::Hidden)
+    }
+
+    /// Sees to it that a directory of the host is one of the sandbox, if only an empty one (R65).
+    ///
+    /// # Errors
+    /// [`ExportError`].
+    pub fn require(&mut self, path: &Path) -> Result<(), ExportError> {
+        self.replace(path, Entry::Directory)
+    }
+
+    /// R69: only where the host has a directory.
+    fn replace(&mut self, path: &Path, entry: Entry) -> Result<(), ExportError> {
+        let located = self.find(path)?;
+        let failed = |errno| ExportError::Locate {
+            path: path.to_owned(),
+            source: LocateError::Open { errno },
+        };
+        let kind = located.object.map(object::kind).transpose().map_err(failed)?;
+        if kind == Some(FileType::Directory) {
+            self.link(located.links);
+            self.put(located.path, entry);
+        }
+        Ok(())
+    }
+
+    /// What is to be seen of the host, by path, parents first.
+    pub fn seen(&self) -> impl Iterator<Item = (&Path, Seen)> {
+        self.entries.iter().filter_map(|(path, entry)| {
+            let seen = match entry {
+                // In what is there without exports nobody looks for the host's, and an empty
+                // directory shows no more of it than the one that it is in.
+                Entry::Runtime | Entry::Directory => return None,
+                Entry::Hidden | Entry::Private { .. } => Seen::Hidden,
+                Entry::Bound { access, .. } => Seen::Granted(*access),
+                Entry::Symlink(_) => Seen::Link,
+            };
+            Some((Path::new(path), seen))
+        })
+    }
+
     /// Whether the path of the sandbox, without symlinks, lies in something exported.
     #[must_use]
     pub fn covers(&self, path: &Path) -> bool {
@@ -139,55 +238,15 @@ impl Exports {
         })
     }
 
-    /// Mounts everything.
+    /// Locates `path`, to be added or not.
     ///
     /// # Errors
-    /// [`SandboxError`].
-    pub fn mount(self, sandbox: &mut Sandbox) -> Result<(), SandboxError> {
-        // In byte order, everything that begins with the letters of a path follows it at once:
-        // `/a`, `/a-b`, `/a/b`. These are the paths that the current one may still be in.
-        let mut above: Vec<(PathBuf, View)> = Vec::new();
-        for (path, entry) in self.entries {
-            let path = PathBuf::from(path);
-            while above.last().is_some_and(|(earlier, _)| !continues(earlier, &path)) {
-                above.pop();
-            }
-            let parent = above.iter().rev().find(|(earlier, _)| path.starts_with(earlier));
-            let parent = parent.map_or(View::Private, |(_, view)| *view);
-            let view = match (entry, parent) {
-                (Entry::Runtime, _) => View::Runtime,
-                // The directory above was granted by name, and with it what is in it.
-                (Entry::Private { .. }, View::Granted) => continue,
-                (Entry::Private { mode }, View::Private | View::Runtime) => {
-                    sandbox.tmpfs(&path, mode)?;
-                    View::Private
-                }
-                (Entry::Bound { object, source, access }, _) => {
-                    let access = match access {
-                        Access::ReadOnly => request::Access::ReadOnly,
-                        Access::ReadWrite | Access::Create => request::Access::ReadWrite,
-                    };
-                    sandbox.bind_object(object, source, &path, access)?;
-                    View::Granted
-                }
-                // R69: the host's own symlink is in view.
-                (Entry::Symlink(_), View::Granted | View::Runtime) => continue,
-                (Entry::Symlink(target), View::Private) => {
-                    sandbox.symlink(&target, &path)?;
-                    continue;
-                }
-            };
-            above.push((path, view));
-        }
-        Ok(())
-    }
-
-    /// Locates `path` and refuses reserved places, also where a symlink leads to one.
-    fn find(&self, path: &Path) -> Result<Located, ExportError> {
-        check_reserved(path)?;
+    /// [`ExportError`]: reserved places are refused, also where a symlink leads to one.
+    pub fn find(&self, path: &Path) -> Result<Located, ExportError> {
+        self.reserved.check(path)?;
         let located =
             locate(path).map_err(|source| ExportError::Locate { path: path.to_owned(), source })?;
-        check_reserved(&located.path)?;
+        self.reserved.check(&located.path)?;
         Ok(located)
     }
 
@@ -221,9 +280,13 @@ impl Exports {
         Ok(object)
     }
 
-    fn link(&mut self, links: Vec<locate::Link>) {
-        for link in links {
-            self.put(link.path, Entry::Symlink(link.target));
+    /// Makes the symlinks again that led to something, unless the sandbox has something else there.
+    pub fn link(&mut self, links: Vec<Link>) {
+        for Link { path, target } in links {
+            let there = self.entries.get(path.as_os_str());
+            if !there.is_some_and(|entry| matches!(entry, Entry::Runtime)) {
+                self.put(path, Entry::Symlink(target));
+            }
         }
     }
 
@@ -242,20 +305,10 @@ impl Exports {
     }
 }
 
-/// Whether `path` begins with the letters of `earlier`, be it below it or not.
-fn continues(earlier: &Path, path: &Path) -> bool {
-    path.as_os_str().as_bytes().starts_with(earlier.as_os_str().as_bytes())
-}
-
-/// What a directory of the sandbox shows.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum View {
-    /// Something of the sandbox's own.
-    Private,
-    /// The host's, as part of the runtime.
-    Runtime,
-    /// The host's, because it was granted.
-    Granted,
+impl Default for Exports {
+    fn default() -> Self {
+        Self::over([])
+    }
 }
 
 #[cfg(test)]

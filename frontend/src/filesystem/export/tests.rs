@@ -4,10 +4,11 @@
 use std::os::unix::fs::symlink;
 
 use proptest::prelude::*;
-use stockade_protocol::request::{Bind, Operation};
+use stockade_protocol::request::{self, Bind, Operation};
 
 use super::super::locate::tests::Scratch;
 use super::*;
+use crate::sandbox::Sandbox;
 
 /// What was done, one line for each operation.
 fn lines(exports: Exports) -> Vec<String> {
@@ -31,6 +32,7 @@ fn lines(exports: Exports) -> Vec<String> {
                 let target = String::from_utf8_lossy(target.as_bytes());
                 format!("Symlink {} -> {target}", path(destination))
             }
+            Operation::Directory { destination, .. } => format!("Directory {}", path(destination)),
             other => panic!("{other:?}"),
         })
         .collect()
@@ -64,7 +66,7 @@ fn r66_reserved_paths_are_refused() {
     for path in
         ["/usrlocal", "/run/media", "/var/lib/x", "/tmp", "/root", "/boot", "/sys/x", "/opt"]
     {
-        assert!(!is_reserved(Path::new(path)), "{path}");
+        assert!(!Reserved::HOST.refuses(Path::new(path)), "{path}");
     }
 }
 
@@ -174,7 +176,143 @@ fn a_missing_path_says_what_to_do() {
     assert!(error.to_string().contains(":create"), "{error}");
 }
 
+#[test]
+fn r66_an_application_has_places_of_its_own() {
+    for path in ["/app/x", "/.flatpak-info", "/run/flatpak/x", "/usr", "/run", "/"] {
+        assert!(Reserved::APPLICATION.refuses(Path::new(path)), "{path}");
+    }
+    for path in ["/run/stockade", "/apps", "/run/media", "/libx32", "/run/user/1000/x"] {
+        assert!(!Reserved::APPLICATION.refuses(Path::new(path)), "{path}");
+    }
+}
+
+#[test]
+fn r69_hidden_directories_are_empty_above_and_below_what_is_granted() {
+    let scratch = Scratch::new();
+    let (home, hidden) = (scratch.directory("home"), scratch.directory("home/.var/app"));
+    let own = scratch.directory("home/.var/app/own");
+    let collect = |granted: bool| {
+        let mut exports = Exports::of_application([]);
+        exports.share(&own, Access::ReadWrite).unwrap();
+        exports.hide(&hidden).unwrap();
+        exports.require(&home).unwrap();
+        if granted {
+            exports.share(&home, Access::ReadOnly).unwrap();
+        }
+        lines(exports)
+    };
+    let (home, hidden, own) = (home.display(), hidden.display(), own.display());
+    let own = format!("ReadWrite {own}");
+    let alone = [format!("Directory {home}"), format!("Directory {hidden}"), own.clone()];
+    assert_eq!(collect(false), alone);
+    assert_eq!(collect(true), [format!("ReadOnly {home}"), format!("Tmpfs 755 {hidden}"), own]);
+}
+
+#[test]
+fn r69_only_directories_are_hidden_or_required() {
+    let scratch = Scratch::new();
+    let mut exports = Exports::of_application([]);
+    for path in [scratch.file("file", ""), scratch.join("none")] {
+        exports.hide(&path).unwrap();
+        exports.require(&path).unwrap();
+    }
+    assert_eq!(lines(exports), Vec::<String>::new());
+}
+
+#[test]
+fn r68_a_hidden_place_that_is_granted_is_seen() {
+    let scratch = Scratch::new();
+    let path = scratch.directory("a");
+    let mut exports = Exports::of_application([]);
+    exports.share(&path, Access::ReadOnly).unwrap();
+    exports.hide(&path).unwrap();
+    assert_eq!(lines(exports), [format!("ReadOnly {}", path.display())]);
+}
+
+#[test]
+fn what_the_sandbox_has_already_is_not_made_a_symlink() {
+    let scratch = Scratch::new();
+    let target = scratch.directory("target");
+    symlink("target", scratch.join("link")).unwrap();
+    let mut exports = Exports::of_application([scratch.join("link").as_path()]);
+    exports.share(&scratch.join("link"), Access::ReadOnly).unwrap();
+    assert_eq!(lines(exports), [format!("ReadOnly {}", target.display())]);
+}
+
+/// An entry of an application's exports, the weakest first.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+enum Model {
+    Required,
+    Hidden,
+    ReadOnly,
+    ReadWrite,
+    Link,
+}
+
+/// R68 and R69 as they are written down: for each path, all paths are looked through.
+fn model(entries: &[(String, Model)]) -> Vec<String> {
+    let strongest = |path: &str| {
+        entries.iter().filter(|(other, _)| other == path).map(|(_, entry)| *entry).max().unwrap()
+    };
+    let mut paths: Vec<&String> = entries.iter().map(|(path, _)| path).collect();
+    paths.sort_by_key(|path| path.as_bytes());
+    paths.dedup();
+    let granted_above = |path: &str| {
+        let above = paths.iter().filter(|other| path.starts_with(&format!("{other}/")));
+        let views = above.filter_map(|other| match strongest(other) {
+            Model::ReadOnly | Model::ReadWrite => Some(true),
+            Model::Hidden => Some(false),
+            Model::Required | Model::Link => None,
+        });
+        views.last().unwrap_or(false)
+    };
+    let line = |path: &&String| match (strongest(path), granted_above(path)) {
+        (Model::ReadOnly, _) => Some(format!("ReadOnly {path}")),
+        (Model::ReadWrite, _) => Some(format!("ReadWrite {path}")),
+        (Model::Hidden, true) => Some(format!("Tmpfs 755 {path}")),
+        (Model::Hidden | Model::Required, false) => Some(format!("Directory {path}")),
+        (Model::Link, false) => Some(format!("Symlink {path} -> to")),
+        (Model::Required | Model::Link, true) => None,
+    };
+    paths.iter().filter_map(line).collect()
+}
+
 proptest! {
+    #[test]
+    fn r68_r69_exports_are_as_the_rules_say(
+        entries in prop::collection::vec(
+            (
+                "(/[ab][-a]?){1,4}",
+                prop::sample::select(vec![
+                    Model::Required,
+                    Model::Hidden,
+                    Model::ReadOnly,
+                    Model::ReadWrite,
+                    Model::Link,
+                ]),
+            ),
+            0..14,
+        )
+    ) {
+        let mut exports = Exports::of_application([]);
+        for (path, entry) in &entries {
+            let bound = |access| Entry::Bound {
+                object: Object::new(crate::sandbox::open_path(Path::new("/")).unwrap()).unwrap(),
+                source: "/".into(),
+                access,
+            };
+            let entry = match entry {
+                Model::Required => Entry::Directory,
+                Model::Hidden => Entry::Hidden,
+                Model::ReadOnly => bound(Access::ReadOnly),
+                Model::ReadWrite => bound(Access::ReadWrite),
+                Model::Link => Entry::Symlink("to".into()),
+            };
+            exports.put(path.into(), entry);
+        }
+        prop_assert_eq!(lines(exports), model(&entries));
+    }
+
     /// Whatever is collected in whatever order, a mount is never made above an earlier one.
     #[test]
     fn r69_order_is_independent_of_the_order_of_options(
