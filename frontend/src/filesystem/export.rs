@@ -282,7 +282,7 @@ impl Exports {
 
     /// Makes the symlinks again that led to something, unless the sandbox has something else there.
     pub fn link(&mut self, links: Vec<Link>) {
-        for Link { path, target } in links {
+        for Link { path, target, owner: _ } in links {
             let there = self.entries.get(path.as_os_str());
             if !there.is_some_and(|entry| matches!(entry, Entry::Runtime)) {
                 self.put(path, Entry::Symlink(target));

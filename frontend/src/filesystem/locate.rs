@@ -58,6 +58,8 @@ pub struct Link {
     pub path: PathBuf,
     /// A relative target that leads to the same place.
     pub target: PathBuf,
+    /// The user id of whoever made it.
+    pub owner: u32,
 }
 
 /// Why an object could not be looked for.
@@ -136,7 +138,9 @@ fn walk(path: &Path) -> Result<Located, LocateError> {
             for name in names(&target).collect::<Vec<_>>().into_iter().rev() {
                 rest.push_front(name);
             }
-            links.push(Link { path: next, target: relative(&target, &here) });
+            let found = rustix::fs::fstat(&object).map_err(|errno| LocateError::Open { errno })?;
+            let target_here = relative(&target, &here);
+            links.push(Link { path: next, target: target_here, owner: found.st_uid });
             if target.is_absolute() {
                 here = PathBuf::from("/");
                 passed.clear();
