@@ -2,6 +2,7 @@
 //! Applications of existing Flatpak installations: where they are, what they may do, and the sandbox
 //! they run in. The rules that are cited are those of Flatpak 1.19 as its users see it.
 
+pub mod data;
 pub mod deploy;
 pub mod installation;
 pub mod layout;
