@@ -4,6 +4,7 @@
 
 pub mod data;
 pub mod deploy;
+pub mod file_access;
 pub mod installation;
 pub mod layout;
 pub mod reference;
