@@ -5,6 +5,7 @@
 pub mod data;
 pub mod deploy;
 pub mod file_access;
+pub mod files;
 pub mod installation;
 pub mod layout;
 pub mod reference;
