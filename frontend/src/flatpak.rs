@@ -6,6 +6,7 @@ pub mod data;
 pub mod deploy;
 pub mod file_access;
 pub mod files;
+pub mod forward;
 pub mod installation;
 pub mod layout;
 pub mod reference;
