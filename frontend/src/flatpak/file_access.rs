@@ -208,9 +208,8 @@ mod tests {
             path in "(/[ab]){1,5}",
         ) {
             let expected = (1..=path.len())
-                .filter_map(|length| entries.get(&path[..length]))
-                .filter(|seen| **seen != Seen::Link)
-                .next_back();
+                .filter_map(|length| entries.get(path.get(..length)?))
+                .rfind(|seen| **seen != Seen::Link);
             let expected = match expected {
                 Some(Seen::Granted(Access::ReadOnly)) => FileAccess::ReadOnly,
                 Some(Seen::Granted(_)) => FileAccess::ReadWrite,

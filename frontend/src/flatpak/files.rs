@@ -113,6 +113,8 @@ pub fn collect(
     let runtime_directory = caller.sandbox_runtime_directory();
     let own = OWN.iter().map(Path::new).chain([runtime_directory.as_path()]);
     let mut exports = Exports::of_application(own);
+    // Where the home of an account lies in the runtime, nothing can be kept in it.
+    let data = data.filter(|data| !exports.refuses(data.path()));
     if let Some(data) = data {
         let object = duplicate(data, data.path())?;
         exports.link(data.links().to_vec());
@@ -137,7 +139,7 @@ pub fn collect(
             });
         }
         if !wanted.home_access() {
-            persist(wanted, data, caller, &mut before, notices);
+            persist(wanted, data, caller, &exports, &mut before, notices);
         }
         // Where the application made its own directory something else, nothing is mounted into it.
         let there = |part: &str| {
@@ -146,6 +148,7 @@ pub fn collect(
         };
         let redirected = granted.redirected.into_iter().filter(|it| there(it.part));
         after = redirected.map(|it| it.mount(data.path())).collect();
+        after.sort_by(|one: &Mount, other| one.destination.cmp(&other.destination));
         let place = data.path().join("config/user-dirs.dirs");
         let dirs = if wanted.home_access() {
             let visible = Visible::through(&exports);
@@ -177,6 +180,7 @@ fn persist(
     wanted: &Wanted<'_>,
     data: &DataDirectory,
     caller: &Caller,
+    exports: &Exports,
     before: &mut Vec<Mount>,
     notices: &mut Vec<Notice>,
 ) {
@@ -186,6 +190,10 @@ fn persist(
     for below in wanted.persist {
         let source = data.path().join(below);
         let destination = if below.is_empty() { home.clone() } else { home.join(below) };
+        // R105: some accounts have homes that the runtime needs.
+        if exports.refuses(&destination) {
+            continue;
+        }
         match data.keep(below) {
             Ok(object) => {
                 let access = request::Access::ReadWrite;

@@ -259,12 +259,12 @@ fn model(entries: &[(String, Model)]) -> Vec<String> {
     paths.dedup();
     let granted_above = |path: &str| {
         let above = paths.iter().filter(|other| path.starts_with(&format!("{other}/")));
-        let views = above.filter_map(|other| match strongest(other) {
+        let mut views = above.filter_map(|other| match strongest(other) {
             Model::ReadOnly | Model::ReadWrite => Some(true),
             Model::Hidden => Some(false),
             Model::Required | Model::Link => None,
         });
-        views.last().unwrap_or(false)
+        views.next_back().unwrap_or(false)
     };
     let line = |path: &&String| match (strongest(path), granted_above(path)) {
         (Model::ReadOnly, _) => Some(format!("ReadOnly {path}")),

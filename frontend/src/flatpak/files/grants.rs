@@ -91,7 +91,7 @@ pub(super) fn grant(
     found.sort_by_key(|place| place.led);
     let mut granted = Granted::default();
     for place in found {
-        if let Err(notice) = settle(place, &dirs, making, caller, exports, &mut granted)? {
+        if let Err(notice) = settle(place, &dirs, making, caller, exports, &mut granted) {
             notices.push(notice);
         }
     }
@@ -135,7 +135,7 @@ fn settle(
     caller: &Caller,
     exports: &mut Exports,
     granted: &mut Granted,
-) -> Result<Result<(), Notice>, SandboxError> {
+) -> Result<(), Notice> {
     let Found { place, path, access, mut located, led } = found;
     if led {
         let needed = match access {
@@ -143,23 +143,23 @@ fn settle(
             Access::ReadWrite | Access::Create => FileAccess::ReadWrite,
         };
         if Visible::through(exports).at(&located.path) < needed {
-            return Ok(Err(Notice::Warning(format!(
+            return Err(Notice::Warning(format!(
                 "{} is not shared with the application\n\
                  a symlink or setting leads to it that the application itself could have made\n\
                  grant {} by its own path",
                 shown(&path),
                 shown(&located.path)
-            ))));
+            )));
         }
     }
     if access == Access::Create && making {
         if let Err(errno) = located.make(0o755) {
             let reason = errno.into();
-            return Ok(Err(notice(&ExportError::Create { path, reason })));
+            return Err(notice(&ExportError::Create { path, reason }));
         }
     }
     let Some(object) = &located.object else {
-        return Ok(Err(notice(&ExportError::Missing { path })));
+        return Err(notice(&ExportError::Missing { path }));
     };
 
     let part = match place {
@@ -178,16 +178,15 @@ fn settle(
     let kind = object::kind(object);
     let redirected = match part.filter(|(_, below)| !below.is_empty()) {
         Some((part, below)) if matches!(kind, Ok(FileType::Directory | FileType::RegularFile)) => {
-            let object = duplicate(object, &path)?;
+            let failed = |error: SandboxError| Notice::Warning(error.to_string());
+            let object = duplicate(object, &path).map_err(failed)?;
             let (source, below) = (path.clone(), below.clone());
             Some(Redirected { object, source, part, below, access })
         }
         Some(_) | None => None,
     };
     // What cannot be made is not asked for: it is there by now.
-    if let Err(error) = exports.add(located, &path, access.min(Access::ReadWrite)) {
-        return Ok(Err(notice(&error)));
-    }
+    exports.add(located, &path, access.min(Access::ReadWrite)).map_err(|error| notice(&error))?;
     granted.redirected.extend(redirected);
     if let Place::UserDirectory(directory, _) = place {
         let whole = Place::UserDirectory(*directory, String::new());
@@ -195,7 +194,7 @@ fn settle(
             granted.user_directories.insert(*directory, path);
         }
     }
-    Ok(Ok(()))
+    Ok(())
 }
 
 /// R65: what other applications keep, and what was taken back.

@@ -318,15 +318,11 @@ fn r64_what_is_granted_of_the_base_directories_is_seen_in_the_data_directory() {
     let redirected: Vec<_> =
         lines.iter().filter(|line| line.contains("org.a.App/")).map(String::as_str).collect();
     let expected = [
-        "ro ~/.var/app/org.a.App/config/app",
         "rw ~/.var/app/org.a.App/cache/file",
+        "ro ~/.var/app/org.a.App/config/app",
         "rw ~/.var/app/org.a.App/data/new",
     ];
-    let mut sorted = redirected.clone();
-    sorted.sort_by_key(|line| line[3..].to_owned());
-    let mut expected_sorted = expected.to_vec();
-    expected_sorted.sort_by_key(|line| line[3..].to_owned());
-    assert_eq!(sorted, expected_sorted);
+    assert_eq!(redirected, expected);
     // After the directory that they are in.
     let at = |wanted: &str| lines.iter().position(|line| line == wanted).unwrap();
     assert!(at("rw ~/.var/app/org.a.App") < at(expected[0]));
@@ -359,6 +355,34 @@ fn r90_t68_symlinks_in_what_is_kept_are_left_out() {
     assert!(!lines.iter().any(|line| line.contains("link") || line.contains("ssh")), "{lines:?}");
     assert_eq!(warnings(&notices), 2);
     assert!(!world.home(".ssh/deep").exists());
+}
+
+#[test]
+fn r64_what_the_application_put_in_the_way_is_left_out() {
+    let world = World::new(&[(Place::Config("app".into()), Access::ReadOnly)]);
+    world.scratch.directory("home/.config/app");
+    let own = world.scratch.directory("home/.var/app/org.a.App");
+    symlink("../../../.config", own.join("config")).unwrap();
+    let (lines, notices) = world.run();
+    assert!(!lines.iter().any(|line| line.contains("org.a.App/config")), "{lines:?}");
+    assert_eq!(warnings(&notices), 1);
+}
+
+#[test]
+fn r90_r105_nothing_is_kept_over_the_runtime() {
+    let mut world = World::new(&[]);
+    world.persist = ["", "usr/lib", "fine"].map(String::from).into();
+    let mut notices = Vec::new();
+    let mut sandbox = Sandbox::new();
+    world.with(|wanted, caller| {
+        let data = DataDirectory::prepare(&id(), &[], caller, &mut notices).unwrap();
+        let root = Caller { home: "/".into(), ..caller.clone() };
+        let files = collect(wanted, Some(&data), &root, &mut notices).unwrap();
+        files.mount(Session::default(), &mut sandbox).unwrap();
+    });
+    let lines: Vec<_> = sandbox.request.operations.iter().map(line).collect();
+    assert!(lines.contains(&"rw /fine".into()), "{lines:?}");
+    assert!(!lines.iter().any(|line| line == "rw /" || line.contains("/usr")), "{lines:?}");
 }
 
 #[test]
