@@ -2,6 +2,7 @@
 //! Applications of existing Flatpak installations: where they are, what they may do, and the sandbox
 //! they run in. The rules that are cited are those of Flatpak 1.19 as its users see it.
 
+pub mod beneath;
 pub mod data;
 pub mod deploy;
 pub mod file_access;
@@ -9,6 +10,7 @@ pub mod files;
 pub mod forward;
 pub mod installation;
 pub mod layout;
+pub mod lock;
 pub mod reference;
 pub mod tree;
 pub mod variables;
