@@ -5,6 +5,7 @@
 pub mod beneath;
 pub mod data;
 pub mod deploy;
+pub mod extension;
 pub mod file_access;
 pub mod files;
 pub mod forward;
