@@ -11,6 +11,7 @@ pub mod files;
 pub mod forward;
 pub mod installation;
 pub mod layout;
+pub mod library_cache;
 pub mod lock;
 pub mod reference;
 pub mod tree;
