@@ -10,6 +10,7 @@ use std::path::{Path, PathBuf};
 
 use stockade_protocol::text::SandboxPath;
 
+use super::library_cache::search_path;
 use super::reference::Id;
 use crate::caller::Caller;
 use crate::environment::Environment;
@@ -28,9 +29,6 @@ const PROMPT: &str = "[📦 $FLATPAK_ID \\W]\\$ ";
 
 /// The value of `container`, by which programs notice that they are in one (R155).
 const CONTAINER: &str = "flatpak";
-
-/// Where libraries of the application are found without a cache (R226).
-const LIBRARIES: &str = "/app/lib";
 
 /// Directories that an application has of its own: the variable, and the path below its data
 /// directory (R156).
@@ -169,14 +167,8 @@ fn set_fixed(environment: &mut Environment) {
 /// R226; `given` is what metadata, overrides and options say.
 fn library_path(libraries: &Libraries, given: Option<&OsStr>) -> OsString {
     match libraries {
-        Libraries::Cached => given.unwrap_or_default().to_owned(),
-        Libraries::Searched { app, runtime } => {
-            let own = given.filter(|path| !path.is_empty()).unwrap_or(OsStr::new(LIBRARIES));
-            let front = app.iter().map(|path| path.as_os_str());
-            let behind = runtime.iter().map(|path| path.as_os_str());
-            let all: Vec<_> = front.chain([own]).chain(behind).collect();
-            all.join(OsStr::new(":"))
-        }
+        Libraries::Cached => search_path::with_cache(given),
+        Libraries::Searched { app, runtime } => search_path::without_cache(given, app, runtime),
     }
 }
 
