@@ -3,16 +3,22 @@
 //! they run in. The rules that are cited are those of Flatpak 1.19 as its users see it.
 
 pub mod beneath;
+pub mod choice;
 pub mod data;
 pub mod deploy;
+pub mod deploy_data;
+pub mod directory;
 pub mod extension;
 pub mod file_access;
 pub mod files;
 pub mod forward;
+pub mod gvariant;
 pub mod installation;
 pub mod layout;
 pub mod library_cache;
 pub mod lock;
+pub mod metadata;
 pub mod reference;
+pub mod selection;
 pub mod tree;
 pub mod variables;
