@@ -8,6 +8,11 @@
 pub mod exec;
 #[cfg(test)]
 mod fuzz;
+pub mod info;
+pub mod installations;
+pub mod list;
+pub mod size;
+pub mod table;
 pub mod usage;
 
 use std::ffi::OsString;
@@ -67,6 +72,16 @@ pub fn command() -> Command {
                 .about("Find out whether sandboxes work on this machine, and what is missing")
                 .defer(doctor_arguments),
         )
+        .subcommand(
+            Command::new("list")
+                .about("List applications and runtimes that are installed")
+                .defer(list::arguments),
+        )
+        .subcommand(
+            Command::new("info")
+                .about("Tell what is known of something that is installed")
+                .defer(info::arguments),
+        )
         .subcommand(Command::new("doctor-probe").hide(true).defer(probe_arguments))
 }
 
@@ -88,6 +103,8 @@ fn dispatch(mut matches: ArgMatches) -> u8 {
     let Some((name, matches)) = matches.remove_subcommand() else { return FAILED };
     match name.as_str() {
         "exec" => exec::run(matches),
+        "list" => list::run(&matches),
+        "info" => info::run(&matches),
         "doctor" => {
             let options = doctor::Options { json: matches.get_flag("json") };
             match doctor::run(&options, &mut std::io::stdout().lock()) {
@@ -149,6 +166,8 @@ mod tests {
             &["stockade", "exec", "--no-such-option", "true"],
             &["stockade", "exec", "--socket=session-bus", "true"],
             &["stockade", "exec", "--pass-fd=x", "true"],
+            &["stockade", "list", "org.example.App"],
+            &["stockade", "info"],
         ] {
             assert_eq!(run(arguments.iter().map(OsString::from)), FAILED, "{arguments:?}");
         }

@@ -8,7 +8,9 @@ use clap::error::{ContextKind, ContextValue, ErrorKind};
 /// The message for a call that clap refused. `subcommand` is the first argument.
 #[must_use]
 pub fn explain(error: &clap::Error, subcommand: Option<&OsStr>) -> String {
-    let known = ["exec", "doctor"].into_iter().find(|name| subcommand == Some(OsStr::new(name)));
+    let known = ["exec", "doctor", "list", "info"]
+        .into_iter()
+        .find(|name| subcommand == Some(OsStr::new(name)));
     let help = match known {
         Some(name) => format!("see 'stockade {name} --help'"),
         None => "see 'stockade --help'".to_owned(),
@@ -28,6 +30,8 @@ pub fn explain(error: &clap::Error, subcommand: Option<&OsStr>) -> String {
         format!("cannot understand '{name}'\nthere is no such command of stockade\n{help}")
     } else if kind == ErrorKind::MissingSubcommand {
         format!("cannot tell what to do\nno command was given\n{help}")
+    } else if kind == ErrorKind::MissingRequiredArgument && known == Some("info") {
+        format!("cannot tell about nothing\nno name was given: NAME is missing\n{help}")
     } else if kind == ErrorKind::MissingRequiredArgument {
         format!("cannot tell what to run\nno command was given: COMMAND is missing\n{help}")
     } else if kind == ErrorKind::InvalidValue && value.is_empty() {

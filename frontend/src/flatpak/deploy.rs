@@ -177,6 +177,15 @@ impl Deploy {
         })
     }
 
+    /// The file with the metadata as it stands.
+    ///
+    /// # Errors
+    /// If it is gone.
+    pub fn metadata_file(&self) -> Result<Vec<u8>, DeployError> {
+        let bytes = self.open_directory()?.read("metadata", METADATA_BYTES)?;
+        bytes.ok_or_else(|| self.missing("metadata"))
+    }
+
     fn missing(&self, name: &str) -> DeployError {
         let path = self.path.join(name);
         DeployError::Missing { reference: self.reference.clone(), path }

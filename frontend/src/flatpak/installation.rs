@@ -18,7 +18,7 @@ const SYSTEM: &str = "/var/lib/flatpak";
 const CONFIGURATION: &str = "/etc/flatpak";
 
 /// The id of the default installation of the system.
-const DEFAULT: &str = "default";
+pub const DEFAULT: &str = "default";
 
 /// Most bytes of a file that describes installations: each takes some lines.
 const BYTES: usize = 1 << 20;
