@@ -1,12 +1,15 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! `stockade list`: what is installed, with the options and columns of `flatpak list` (R544).
 
+mod column;
+
 use std::cmp::Ordering;
 
 use clap::{Arg, ArgAction, ArgMatches, Command};
 
+pub use self::column::ColumnError;
+use self::column::{COLUMNS, Column, View, column, everything, help};
 use super::installations;
-use super::size::size;
 use super::table::Table;
 use crate::caller::{Caller, CallerError};
 use crate::flatpak::installation::{DEFAULT, Installations, Owner};
@@ -15,11 +18,8 @@ use crate::flatpak::language::languages;
 use crate::flatpak::matching::is_meant;
 use crate::flatpak::reference::{Arch, Kind, ReferenceError, Wanted};
 use crate::flatpak::selection::SelectionError;
-use crate::flatpak::title::{is_part, title};
-use crate::message::{self, Notice, shown};
-
-/// How many digits of a version people see.
-const DIGITS: usize = 12;
+use crate::flatpak::title::is_part;
+use crate::message::{self, Notice};
 
 /// Why there is no list.
 #[derive(Debug, thiserror::Error)]
@@ -35,146 +35,11 @@ pub enum ListError {
     #[error(transparent)]
     Reference(#[from] ReferenceError),
     /// A column that is none.
-    #[error("cannot show the column '{}'\n{why}\nsee --columns=help", shown(name))]
-    Column {
-        /// As given.
-        name: String,
-        /// What is wrong with it.
-        why: &'static str,
-    },
+    #[error(transparent)]
+    Column(#[from] ColumnError),
     /// It cannot be printed as JSON.
     #[error("cannot print the list as JSON\n{0}")]
     Json(#[from] serde_json::Error),
-}
-
-/// What can be shown of something.
-struct Column {
-    name: &'static str,
-    title: &'static str,
-    help: &'static str,
-    cell: fn(&Item, &View) -> String,
-}
-
-/// How things are seen.
-struct View {
-    languages: Vec<String>,
-    /// Several installations are looked at.
-    several: bool,
-    /// Applications are shown.
-    apps: bool,
-}
-
-impl View {
-    fn text(&self, item: &Item, key: &str) -> String {
-        item.data.translated(key, &self.languages).unwrap_or_default().to_owned()
-    }
-}
-
-const COLUMNS: [Column; 14] = [
-    Column {
-        name: "name",
-        title: "Name",
-        help: "Show the name",
-        cell: |item, view| {
-            let name = item.data.translated("appdata-name", &view.languages);
-            name.map_or_else(|| title(&item.reference.id), str::to_owned)
-        },
-    },
-    Column {
-        name: "description",
-        title: "Description",
-        help: "Show the description",
-        cell: |item, view| view.text(item, "appdata-summary"),
-    },
-    Column {
-        name: "application",
-        title: "Application ID",
-        help: "Show the application ID",
-        cell: |item, _| item.reference.id.to_string(),
-    },
-    Column {
-        name: "version",
-        title: "Version",
-        help: "Show the version",
-        cell: |item, view| view.text(item, "appdata-version"),
-    },
-    Column {
-        name: "branch",
-        title: "Branch",
-        help: "Show the branch",
-        cell: |item, _| item.reference.branch.to_string(),
-    },
-    Column {
-        name: "arch",
-        title: "Arch",
-        help: "Show the architecture",
-        cell: |item, _| item.reference.arch.to_string(),
-    },
-    Column {
-        name: "runtime",
-        title: "Runtime",
-        help: "Show the used runtime",
-        cell: |item, _| item.runtime.as_ref().map_or(String::new(), |used| used.without_kind()),
-    },
-    Column {
-        name: "origin",
-        title: "Origin",
-        help: "Show the origin remote",
-        cell: |item, _| item.data.origin.clone(),
-    },
-    Column {
-        name: "installation",
-        title: "Installation",
-        help: "Show the installation",
-        cell: |item, _| item.owner.to_string(),
-    },
-    Column {
-        name: "ref",
-        title: "Ref",
-        help: "Show the ref",
-        cell: |item, _| item.reference.without_kind(),
-    },
-    Column {
-        name: "active",
-        title: "Active commit",
-        help: "Show the active commit",
-        cell: |item, _| item.commit.chars().take(DIGITS).collect(),
-    },
-    Column {
-        name: "latest",
-        title: "Latest commit",
-        help: "Show the latest commit",
-        cell: |item, _| {
-            let latest = item.latest.as_deref().unwrap_or("-");
-            latest.chars().take(DIGITS).collect()
-        },
-    },
-    Column {
-        name: "size",
-        title: "Installed size",
-        help: "Show the installed size",
-        cell: |item, _| size(item.data.installed_size),
-    },
-    Column { name: "options", title: "Options", help: "Show options", cell: options },
-];
-
-fn options(item: &Item, view: &View) -> String {
-    let mut options = Vec::new();
-    if view.several {
-        options.push(item.owner.to_string());
-    }
-    options.extend(item.data.text("alt-id").map(|id| format!("alt-id={id}")));
-    match item.reference.kind {
-        Kind::App if item.is_current => options.push("current".to_owned()),
-        Kind::Runtime if view.apps => options.push("runtime".to_owned()),
-        Kind::App | Kind::Runtime => {}
-    }
-    if !item.data.subpaths.is_empty() {
-        options.push(format!("partial ({})", item.data.subpaths.join(",")));
-    }
-    options.extend(item.data.text("eol").map(|reason| format!("eol={reason}")));
-    options.extend(item.data.text("eolr").map(|other| format!("eol-rebase={other}")));
-    options.join(",")
 }
 
 /// Adds the options of `stockade list` to its command.
@@ -240,7 +105,7 @@ fn list(matches: &ArgMatches, caller: &Caller) -> Result<(String, Vec<Notice>), 
     let (mut items, more) = inventory(&selected, kinds);
     notices.extend(more);
     if !flag("all") {
-        items = worth_a_line(items);
+        items = worth_a_line(items, kinds);
     }
     items.retain(|item| {
         let runs_on =
@@ -268,8 +133,9 @@ fn list(matches: &ArgMatches, caller: &Caller) -> Result<(String, Vec<Notice>), 
     Ok((if columns.is_empty() { String::new() } else { text }, notices))
 }
 
-/// Without parts of what is installed in the same place.
-fn worth_a_line(items: Vec<Item>) -> Vec<Item> {
+/// Without parts of what is installed in the same place. Where applications are not looked at, every
+/// part counts as one of something that is.
+fn worth_a_line(items: Vec<Item>, kinds: &[Kind]) -> Vec<Item> {
     let whole: Vec<(Owner, String)> =
         items.iter().map(|item| (item.owner.clone(), item.reference.to_string())).collect();
     let is_there = |item: &Item, extended: &str| {
@@ -277,7 +143,9 @@ fn worth_a_line(items: Vec<Item>) -> Vec<Item> {
     };
     let is_hidden = |item: &Item| {
         let extended = item.data.text("extension-of");
-        is_part(&item.reference.id) && extended.is_some_and(|extended| is_there(item, extended))
+        let all_there = !kinds.contains(&Kind::App);
+        is_part(&item.reference.id)
+            && extended.is_some_and(|extended| all_there || is_there(item, extended))
     };
     items.into_iter().filter(|item| !is_hidden(item)).collect()
 }
@@ -333,38 +201,6 @@ fn columns(
         }
     }
     Ok(columns)
-}
-
-/// What `all` means, without what only applications have.
-fn everything() -> impl Iterator<Item = &'static Column> {
-    COLUMNS.iter().filter(|column| column.name != "runtime")
-}
-
-/// The column with this name or beginning. How it would be shortened, `:s`, `:m`, `:e` or `:f`, may
-/// stand behind it: nothing is shortened here.
-fn column(text: &str) -> Result<&'static Column, ListError> {
-    let wrong = |why| ListError::Column { name: text.to_owned(), why };
-    let (name, suffix) = text.split_once(':').unwrap_or((text, "full"));
-    let is_suffix = |word: &&str| !suffix.is_empty() && word.starts_with(suffix);
-    if !["start", "middle", "end", "full"].iter().any(is_suffix) {
-        return Err(wrong("it may be shortened with :s, :m, :e or :f"));
-    }
-    if let Some(column) = COLUMNS.iter().find(|column| column.name == name) {
-        return Ok(column);
-    }
-    let mut beginning = COLUMNS.iter().filter(|column| column.name.starts_with(name));
-    match (beginning.next(), beginning.next()) {
-        (Some(column), None) => Ok(column),
-        (Some(_), Some(_)) => Err(wrong("several begin like that")),
-        (None, _) => Err(wrong("there is none of that name")),
-    }
-}
-
-fn help() -> String {
-    let own = COLUMNS.iter().map(|column| (column.name, column.help));
-    let more = [("all", "Show all columns"), ("help", "Show available columns")];
-    let lines = own.chain(more).map(|(name, help)| format!("  {name:<16} {help}\n"));
-    format!("Available columns:\n{}", lines.collect::<String>())
 }
 
 #[cfg(test)]
@@ -497,9 +333,10 @@ mod tests {
             bytes.extend(b"\x04\x04\x02");
             std::fs::write(data, bytes).unwrap();
             let listed = |arguments| listed(&scratch, arguments).contains("Locale");
-            (listed(&["--columns=ref"]), listed(&["--columns=ref", "--all"]))
+            let all = listed(&["--columns=ref", "--all"]);
+            (listed(&["--columns=ref"]), listed(&["--columns=ref", "--runtime"]), all)
         };
-        assert_eq!(part("app/org.example.App/x86_64/stable"), (false, true));
-        assert_eq!(part("app/org.example.App/x86_64/beta"), (true, true));
+        assert_eq!(part("app/org.example.App/x86_64/stable"), (false, false, true));
+        assert_eq!(part("app/org.example.App/x86_64/beta"), (true, false, true));
     }
 }
