@@ -310,7 +310,7 @@ mod tests {
             (&CACHED, None, ""),
             (&CACHED, own, "/own"),
             (&alone, None, "/app/lib"),
-            (&alone, Some(OsStr::new("")), "/app/lib"),
+            (&alone, Some(OsStr::new("")), ""),
             (&searched, None, "/app/e/lib:/app/f/lib:/app/lib:/usr/g/lib"),
             (&searched, own, "/app/e/lib:/app/f/lib:/own:/usr/g/lib"),
         ];
