@@ -36,6 +36,9 @@ pub enum Fault {
     /// Bytes that are no text.
     #[error("it is not UTF-8")]
     Encoding,
+    /// A byte at which readers written in C stop, and do not see the rest (CVE-2021-43860).
+    #[error("it has a NUL byte")]
+    Nul,
     /// An entry before the first group.
     #[error("it stands before the first group")]
     NoGroup,
@@ -73,6 +76,9 @@ impl KeyFile {
         for (index, line) in bytes.split(|byte| *byte == b'\n').enumerate() {
             let wrong = |fault| KeyFileError { line: index.saturating_add(1), fault };
             let line = line.strip_suffix(b"\r").unwrap_or(line);
+            if line.contains(&0) {
+                return Err(wrong(Fault::Nul));
+            }
             let line = std::str::from_utf8(line).map_err(|_| wrong(Fault::Encoding))?;
             match Line::read(line).map_err(wrong)? {
                 Line::Nothing => {}
@@ -113,6 +119,11 @@ impl KeyFile {
         &mut self.groups[at]
     }
 
+    /// Removes the groups whose names this is true of.
+    pub fn remove_groups(&mut self, named: impl Fn(&str) -> bool) {
+        self.groups.retain(|group| !named(&group.name));
+    }
+
     /// A text; none if the group or the key is not there.
     ///
     /// # Errors
@@ -145,12 +156,7 @@ impl<'a> Line<'a> {
         }
         if let Some(rest) = text.strip_prefix('[') {
             let name = rest.trim_end_matches(is_space).strip_suffix(']').ok_or(Fault::GroupName)?;
-            let odd = |c: char| matches!(c, '[' | ']') || c.is_control();
-            return if name.is_empty() || name.contains(odd) {
-                Err(Fault::GroupName)
-            } else {
-                Ok(Self::Group(name))
-            };
+            return if can_be_group(name) { Ok(Self::Group(name)) } else { Err(Fault::GroupName) };
         }
         let (key, value) = text.split_once('=').ok_or(Fault::Line)?;
         let key = key.trim_end_matches(is_space);
@@ -165,6 +171,20 @@ impl<'a> Line<'a> {
 /// What GLib takes for white space, `g_ascii_isspace(3)`.
 fn is_space(c: char) -> bool {
     matches!(c, ' ' | '\t' | '\n' | '\r' | '\u{b}' | '\u{c}')
+}
+
+/// Whether a text that is written as a key is read again as that key, and as nothing else: not as a
+/// comment, a group or a translation.
+#[must_use]
+pub fn can_be_key(text: &str) -> bool {
+    let odd = |c: char| matches!(c, '=' | '[' | ']') || c.is_control();
+    !text.is_empty() && !text.starts_with(['#', ' ']) && !text.ends_with(' ') && !text.contains(odd)
+}
+
+/// Whether a text can be the name of a group.
+#[must_use]
+pub fn can_be_group(text: &str) -> bool {
+    !text.is_empty() && !text.contains(|c: char| matches!(c, '[' | ']') || c.is_control())
 }
 
 /// A key, with a locale in brackets behind it or without.
@@ -247,6 +267,17 @@ impl Group {
         let Some(raw) = self.raw(key) else { return Ok(None) };
         let number = raw.trim_end_matches(is_space).parse();
         number.map(Some).map_err(|_| self.wrong(key, "whole number"))
+    }
+
+    /// Whether it has no entry.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.entries.is_empty()
+    }
+
+    /// Removes an entry, if it is there.
+    pub fn remove(&mut self, key: &str) {
+        self.entries.retain(|(known, _)| known != key);
     }
 
     /// Writes a text (R23).
@@ -370,6 +401,37 @@ mod tests {
             assert_eq!(fault(name), (1, Fault::GroupName), "{name}");
         }
         assert_eq!(KeyFile::parse(b"[A]\na=\xff").unwrap_err().fault, Fault::Encoding);
+    }
+
+    #[test]
+    fn t70_nothing_hides_behind_a_nul() {
+        for text in ["[A]\na=b\0c", "# \0\n[A]", "[A]\n\0[B]\na=b"] {
+            assert_eq!(KeyFile::parse(text.as_bytes()).unwrap_err().fault, Fault::Nul, "{text:?}");
+        }
+    }
+
+    #[test]
+    fn what_can_be_a_key_is_read_again_as_that_key() {
+        for key in ["a", "a b", "a.b-c", "\u{e9}", "%", "a#"] {
+            assert!(can_be_key(key), "{key}");
+            assert_eq!(file(&format!("[A]\n{key}=x")).string("A", key), Ok(Some("x".into())));
+        }
+        for key in ["", "#a", " a", "a ", "a=b", "[a", "a[b]", "a\nb", "a\rb"] {
+            assert!(!can_be_key(key), "{key:?}");
+        }
+        for name in ["", "a]", "[a", "a\nb"] {
+            assert!(!can_be_group(name), "{name:?}");
+        }
+    }
+
+    #[test]
+    fn entries_and_groups_can_be_removed() {
+        let mut read = file("[A]\na=1\nb=2\n[Policy x]\nc=3\n[Policy y]\nd=4");
+        read.group_mut("A").remove("a");
+        read.remove_groups(|name| name.starts_with("Policy "));
+        assert_eq!(read.to_string(), "[A]\nb=2\n");
+        read.group_mut("A").remove("b");
+        assert!(read.group("A").unwrap().is_empty());
     }
 
     #[test]

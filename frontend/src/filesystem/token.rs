@@ -182,17 +182,28 @@ pub enum TokenError {
 /// # Errors
 /// [`TokenError`].
 pub fn parse(token: &OsStr) -> Result<(Place, Option<Suffix>), TokenError> {
+    let (place, suffix) = take_apart(token)?;
+    // Flatpak ignores what it does not know, and shares more than was meant.
+    Ok((place, suffix?))
+}
+
+/// Reads a token whose suffix may be an unknown one, as key files may have it (R54).
+///
+/// # Errors
+/// [`TokenError`]; that of the suffix stands in its place.
+pub fn take_apart(
+    token: &OsStr,
+) -> Result<(Place, Result<Option<Suffix>, TokenError>), TokenError> {
     let hidden = || TokenError::Hidden { token: token.into() };
     let text = token.to_str().filter(|text| !text.chars().any(is_hidden)).ok_or_else(hidden)?;
     let (place, suffix) = split(text);
     let suffix = match suffix {
-        None => None,
-        Some("ro") => Some(Suffix::Access(Access::ReadOnly)),
-        Some("rw") => Some(Suffix::Access(Access::ReadWrite)),
-        Some("create") => Some(Suffix::Access(Access::Create)),
-        Some("reset") => Some(Suffix::Reset),
-        // Flatpak ignores what it does not know, and shares more than was meant.
-        Some(suffix) => return Err(TokenError::Suffix { suffix: suffix.into() }),
+        None => Ok(None),
+        Some("ro") => Ok(Some(Suffix::Access(Access::ReadOnly))),
+        Some("rw") => Ok(Some(Suffix::Access(Access::ReadWrite))),
+        Some("create") => Ok(Some(Suffix::Access(Access::Create))),
+        Some("reset") => Ok(Some(Suffix::Reset)),
+        Some(suffix) => Err(TokenError::Suffix { suffix: suffix.into() }),
     };
     Ok((parse_place(&place, token)?, suffix))
 }
