@@ -4,6 +4,7 @@
 
 pub mod beneath;
 pub mod choice;
+pub mod context;
 pub mod data;
 pub mod date;
 pub mod deploy;
