@@ -5,12 +5,15 @@
 //! Subcommands are put together only when they are chosen: the whole tree would cost more than the
 //! rest of a start.
 
+pub mod context;
 pub mod exec;
 #[cfg(test)]
 mod fuzz;
 pub mod info;
 pub mod installations;
 pub mod list;
+mod order;
+pub mod overriding;
 pub mod size;
 pub mod table;
 pub mod usage;
@@ -68,6 +71,11 @@ pub fn command() -> Command {
             Command::new("bwrap").about("Run a command as bubblewrap would, with its options"),
         )
         .subcommand(
+            Command::new("override")
+                .about("Change what installed applications may do")
+                .defer(overriding::arguments),
+        )
+        .subcommand(
             Command::new("doctor")
                 .about("Find out whether sandboxes work on this machine, and what is missing")
                 .defer(doctor_arguments),
@@ -105,6 +113,7 @@ fn dispatch(mut matches: ArgMatches) -> u8 {
         "exec" => exec::run(matches),
         "list" => list::run(&matches),
         "info" => info::run(&matches),
+        "override" => overriding::run(matches),
         "doctor" => {
             let options = doctor::Options { json: matches.get_flag("json") };
             match doctor::run(&options, &mut std::io::stdout().lock()) {

@@ -23,6 +23,7 @@ pub mod library_cache;
 pub mod lock;
 pub mod matching;
 pub mod metadata;
+pub mod overrides;
 pub mod reference;
 pub mod repository;
 pub mod selection;

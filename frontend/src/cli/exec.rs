@@ -301,15 +301,9 @@ pub fn read(matches: &ArgMatches) -> Result<Arguments, UsageError> {
 
 /// The changes in the order in which they were typed.
 fn permissions(matches: &ArgMatches) -> Result<Permissions, UsageError> {
-    let mut typed = Vec::new();
-    for permission in &PERMISSIONS {
-        let places = matches.indices_of(permission.name).into_iter().flatten();
-        let values = matches.get_many::<OsString>(permission.name).into_iter().flatten();
-        typed.extend(places.zip(values).map(|(place, value)| (place, value, permission.change)));
-    }
-    typed.sort_unstable_by_key(|(place, _, _)| *place);
+    let options = PERMISSIONS.iter().map(|permission| (permission.name, permission.change));
     let mut permissions = Permissions::default();
-    for (_, value, change) in typed {
+    for (change, value) in super::order::typed(matches, options) {
         permissions.apply(change(value)?);
     }
     Ok(permissions)

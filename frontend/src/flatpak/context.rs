@@ -34,12 +34,13 @@ use area::Area;
 use bus::{BusName, BusPolicies};
 use filesystems::Filesystems;
 use generic::GenericPolicies;
-use grants::Grants;
+use grants::{Grants, Permission};
 use usb::Usb;
 
-/// The socket for X11, and the one that stands for it where there is no Wayland.
+/// The socket for X11.
 const X11: &str = "x11";
-const FALLBACK_X11: &str = "fallback-x11";
+/// The socket that stands for X11 where there is no Wayland (R44).
+pub const FALLBACK_X11: &str = "fallback-x11";
 
 /// The feature that a sandbox within the sandbox keeps (R50).
 const MULTIARCH: &str = "multiarch";
@@ -115,7 +116,8 @@ impl Context {
     pub fn deny(&mut self, area: Area, name: &str) {
         self.grants_mut(area).deny(name);
         // Whoever takes X11 back does not want it by another name either.
-        if area == Area::Sockets && name == X11 {
+        let falls_back = self.sockets.get(FALLBACK_X11).is_some_and(Permission::is_allowed);
+        if area == Area::Sockets && name == X11 && falls_back {
             self.sockets.forget(FALLBACK_X11);
         }
     }

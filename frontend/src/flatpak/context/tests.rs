@@ -165,10 +165,11 @@ fn model_grants(lists: &[&[String]], name: &str, session: &Conditions) -> bool {
 }
 
 fn model_split(steps: &[&str], name: &str) -> (bool, Vec<Condition>) {
-    let behind = steps.iter().rposition(|step| !step.starts_with("if:")).map_or(0, |at| at + 1);
-    let conditions = steps[behind..]
-        .iter()
-        .map(|step| Condition::read(step.strip_prefix(&format!("if:{name}:")).unwrap()).unwrap());
+    let conditional = |step: &&&str| step.starts_with("if:");
+    let conditions =
+        steps.iter().rev().take_while(conditional).map(|step| {
+            Condition::read(step.strip_prefix(&format!("if:{name}:")).unwrap()).unwrap()
+        });
     (steps.last() == Some(&name), conditions.collect())
 }
 
@@ -179,8 +180,8 @@ fn model_x11(layers: &[Layer], session: &Conditions) -> bool {
         steps.last().map(|step| (index, *step == "fallback-x11"))
     });
     let resets = |layer: &Layer| steps(&layer.sockets, "x11").iter().any(|s| !s.starts_with("if:"));
-    let falls_back =
-        fallback.is_some_and(|(index, granted)| granted && !layers[index + 1..].iter().any(resets));
+    let falls_back = fallback
+        .is_some_and(|(index, granted)| granted && !layers.iter().skip(index).skip(1).any(resets));
     let all: Vec<&str> = layers.iter().flat_map(|layer| steps(&layer.sockets, "x11")).collect();
     let (plain, conditions) = model_split(&all, "x11");
     let met = conditions.iter().any(|condition| condition.holds(session));
