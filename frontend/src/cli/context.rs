@@ -4,6 +4,8 @@
 //! One table: each option with what it does to a layer of permissions. They apply in the order in
 //! which they were typed, so that a later one takes back what an earlier one said.
 
+mod error;
+
 use std::ffi::{OsStr, OsString};
 use std::fs::File;
 use std::io::{self, Read};
@@ -11,16 +13,16 @@ use std::path::PathBuf;
 
 use clap::{Arg, ArgAction, ArgMatches, Command, value_parser};
 
-use crate::descriptor::{self, DescriptorError};
-use crate::filesystem::token::{self, PersistError, TokenError};
+use crate::descriptor;
+use crate::filesystem::token;
 use crate::flatpak::context::area::Area;
-use crate::flatpak::context::bus::{BusName, BusNameError, BusPolicy};
+use crate::flatpak::context::bus::{BusName, BusPolicy};
 use crate::flatpak::context::condition::Condition;
-use crate::flatpak::context::generic::GenericPolicyError;
-use crate::flatpak::context::usb::{Query, QueryError};
+use crate::flatpak::context::usb::Query;
 use crate::flatpak::context::{Context, FALLBACK_X11, can_be_variable};
 use crate::message::{Notice, shown};
-use crate::permission::WordError;
+
+pub use error::OptionError;
 
 /// Most that is read from a descriptor or a file, in bytes: what a command and its environment may
 /// have together.
@@ -28,92 +30,6 @@ const MOST_BYTES: u64 = 2 * 1024 * 1024;
 
 /// The descriptors below it are the standard streams (R237).
 const FIRST_DESCRIPTOR: u32 = 3;
-
-/// A value that cannot be used.
-#[derive(Debug, thiserror::Error)]
-#[non_exhaustive]
-pub enum OptionError {
-    /// An unknown word.
-    #[error(transparent)]
-    Word(#[from] WordError),
-    /// No place.
-    #[error(transparent)]
-    Token(#[from] TokenError),
-    /// No path to keep.
-    #[error(transparent)]
-    Persist(#[from] PersistError),
-    /// No name on a bus.
-    #[error(transparent)]
-    BusName(#[from] BusNameError),
-    /// No policy.
-    #[error(transparent)]
-    Policy(#[from] GenericPolicyError),
-    /// No query for devices.
-    #[error(transparent)]
-    Query(#[from] QueryError),
-    /// No open descriptor.
-    #[error(transparent)]
-    Descriptor(#[from] DescriptorError),
-    /// A value that is no text.
-    #[error("cannot use '{}' for --{option}\nit is not UTF-8", shown(value))]
-    Encoding {
-        /// The option, without the dashes.
-        option: &'static str,
-        /// As given.
-        value: OsString,
-    },
-    /// No condition.
-    #[error(
-        "cannot use '{}' as a grant on a condition\n{reason}\n\
-         write it as NAME:CONDITION, as in x11:!has-wayland",
-        shown(value)
-    )]
-    Conditional {
-        /// As given.
-        value: String,
-        /// What is wrong.
-        reason: &'static str,
-    },
-    /// No assignment.
-    #[error(
-        "cannot set '{}'\n\
-         it is not of the form VARIABLE=VALUE, or no variable can have such a name here\n\
-         write --env=VARIABLE=VALUE",
-        shown(text)
-    )]
-    Assignment {
-        /// As given.
-        text: OsString,
-    },
-    /// No name of a variable.
-    #[error(
-        "cannot unset '{}'\nno variable can have such a name\nwrite --unset-env=VARIABLE",
-        shown(name)
-    )]
-    Variable {
-        /// As given.
-        name: String,
-    },
-    /// No number, or that of a standard stream.
-    #[error(
-        "cannot use '{}' as a file descriptor\n\
-         it is no number, or that of a standard stream\n\
-         give the number of a descriptor from 3 on",
-        shown(value)
-    )]
-    Number {
-        /// As given.
-        value: String,
-    },
-    /// Something that cannot be read.
-    #[error("cannot read '{}'\n{error}", shown(name))]
-    Read {
-        /// A path, or which descriptor it is.
-        name: PathBuf,
-        /// Why.
-        error: io::Error,
-    },
-}
 
 /// What the options of a command say.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
