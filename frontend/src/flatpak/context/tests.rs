@@ -161,16 +161,26 @@ fn steps<'a>(items: &'a [String], name: &str) -> Vec<&'a str> {
 fn model_grants(lists: &[&[String]], name: &str, session: &Conditions) -> bool {
     let all: Vec<&str> = lists.iter().flat_map(|items| steps(items, name)).collect();
     let (plain, conditions) = model_split(&all, name);
-    plain || conditions.iter().any(|condition| condition.holds(session))
+    plain || conditions.iter().any(|condition| model_holds(condition, session))
 }
 
-fn model_split(steps: &[&str], name: &str) -> (bool, Vec<Condition>) {
+/// Whether the last step grants without a condition, and the conditions behind the last other step.
+fn model_split<'a>(steps: &[&'a str], name: &str) -> (bool, Vec<&'a str>) {
     let conditional = |step: &&&str| step.starts_with("if:");
-    let conditions =
-        steps.iter().rev().take_while(conditional).map(|step| {
-            Condition::read(step.strip_prefix(&format!("if:{name}:")).unwrap()).unwrap()
-        });
-    (steps.last() == Some(&name), conditions.collect())
+    let condition = |step: &&'a str| step.rsplit(':').next().unwrap();
+    let conditions = steps.iter().rev().take_while(conditional).map(condition).collect();
+    (steps.last() == Some(&name), conditions)
+}
+
+/// R40, for the conditions that are tried.
+fn model_holds(condition: &str, session: &Conditions) -> bool {
+    match condition {
+        "has-wayland" => session.has_wayland,
+        "!has-wayland" => !session.has_wayland,
+        "has-usb-portal" => session.has_usb_portal,
+        "false" | "x" | "!x" => false,
+        other => panic!("{other}"),
+    }
 }
 
 /// R44: the fallback counts unless a layer above it says something of X11 that does not depend.
@@ -184,7 +194,7 @@ fn model_x11(layers: &[Layer], session: &Conditions) -> bool {
         .is_some_and(|(index, granted)| granted && !layers.iter().skip(index).skip(1).any(resets));
     let all: Vec<&str> = layers.iter().flat_map(|layer| steps(&layer.sockets, "x11")).collect();
     let (plain, conditions) = model_split(&all, "x11");
-    let met = conditions.iter().any(|condition| condition.holds(session));
+    let met = conditions.iter().any(|condition| model_holds(condition, session));
     if falls_back { met || !session.has_wayland } else { plain || met }
 }
 
