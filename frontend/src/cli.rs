@@ -6,14 +6,17 @@
 //! rest of a start.
 
 pub mod context;
+pub mod enter;
 pub mod exec;
 #[cfg(test)]
 mod fuzz;
 pub mod info;
 pub mod installations;
+pub mod kill;
 pub mod list;
 mod order;
 pub mod overriding;
+pub mod ps;
 pub mod size;
 pub mod table;
 pub mod usage;
@@ -70,6 +73,15 @@ pub fn command() -> Command {
         .subcommand(
             Command::new("bwrap").about("Run a command as bubblewrap would, with its options"),
         )
+        .subcommand(Command::new("ps").about("List applications that run").defer(ps::arguments))
+        .subcommand(
+            Command::new("kill").about("End an application that runs").defer(kill::arguments),
+        )
+        .subcommand(
+            Command::new("enter")
+                .about("Run a command in the sandbox of an application that runs")
+                .defer(enter::arguments),
+        )
         .subcommand(
             Command::new("override")
                 .about("Change what installed applications may do")
@@ -114,6 +126,9 @@ fn dispatch(mut matches: ArgMatches) -> u8 {
         "list" => list::run(&matches),
         "info" => info::run(&matches),
         "override" => overriding::run(matches),
+        "ps" => ps::run(&matches),
+        "kill" => kill::run(&matches),
+        "enter" => enter::run(&matches),
         "doctor" => {
             let options = doctor::Options { json: matches.get_flag("json") };
             match doctor::run(&options, &mut std::io::stdout().lock()) {

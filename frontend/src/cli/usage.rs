@@ -8,7 +8,7 @@ use clap::error::{ContextKind, ContextValue, ErrorKind};
 /// The message for a call that clap refused. `subcommand` is the first argument.
 #[must_use]
 pub fn explain(error: &clap::Error, subcommand: Option<&OsStr>) -> String {
-    let known = ["doctor", "exec", "info", "list", "override"]
+    let known = ["doctor", "enter", "exec", "info", "kill", "list", "override", "ps"]
         .into_iter()
         .find(|name| subcommand == Some(OsStr::new(name)));
     let help = match known {
@@ -30,8 +30,12 @@ pub fn explain(error: &clap::Error, subcommand: Option<&OsStr>) -> String {
         format!("cannot understand '{name}'\nthere is no such command of stockade\n{help}")
     } else if kind == ErrorKind::MissingSubcommand {
         format!("cannot tell what to do\nno command was given\n{help}")
-    } else if kind == ErrorKind::MissingRequiredArgument && known == Some("info") {
-        format!("cannot tell about nothing\nno name was given: NAME is missing\n{help}")
+    } else if let (ErrorKind::MissingRequiredArgument, Some("kill" | "enter" | "info")) = (kind, known) {
+        let missing = match error.get(ContextKind::InvalidArg) {
+            Some(ContextValue::Strings(names)) => names.join(" and "),
+            _ => String::from("an argument"),
+        };
+        format!("cannot tell what is meant\n{missing} is missing\n{help}")
     } else if kind == ErrorKind::MissingRequiredArgument {
         format!("cannot tell what to run\nno command was given: COMMAND is missing\n{help}")
     } else if kind == ErrorKind::InvalidValue && value.is_empty() {
