@@ -1,12 +1,15 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! `stockade enter`: runs a command in the sandbox of an application that runs (R259).
 
-use std::ffi::{OsStr, OsString};
+use std::ffi::{CStr, CString, OsStr, OsString};
 use std::os::fd::AsFd as _;
-use std::os::unix::process::{CommandExt as _, ExitStatusExt as _};
-use std::process::{Child, Command as Program, ExitStatus};
+use std::os::unix::ffi::OsStrExt as _;
 
 use clap::{Arg, ArgAction, ArgMatches, Command, value_parser};
+use nix::spawn::{PosixSpawnAttr, PosixSpawnFileActions, PosixSpawnFlags, posix_spawn};
+use nix::sys::signal::{SigSet, Signal};
+use nix::sys::wait::{WaitStatus, waitpid};
+use nix::unistd::Pid;
 use rustix::event::{PollFd, PollFlags};
 use rustix::io::Errno;
 use rustix::process::PidfdFlags;
@@ -22,6 +25,9 @@ use crate::message::{self, shown};
 
 /// Exit status if the command was not run, as with Flatpak (R167).
 const FAILED: u8 = 1;
+
+/// What runs a script that does not say so itself, as for `execvp(3)`.
+const SHELL: &CStr = c"/bin/sh";
 
 /// Why the command is not run.
 #[derive(Debug, thiserror::Error)]
@@ -93,7 +99,7 @@ pub(super) fn run(matches: &ArgMatches) -> u8 {
     let name = matches.get_one::<String>("instance").map_or("", String::as_str);
     let command: Vec<&OsString> = matches.get_many("command").into_iter().flatten().collect();
     match enter(name, &command) {
-        Ok(status) => exit_code(status),
+        Ok(status) => status,
         Err(error) => {
             message::error(&error);
             FAILED
@@ -101,7 +107,7 @@ pub(super) fn run(matches: &ArgMatches) -> u8 {
     }
 }
 
-fn enter(name: &str, command: &[&OsString]) -> Result<ExitStatus, EnterError> {
+fn enter(name: &str, command: &[&OsString]) -> Result<u8, EnterError> {
     let caller = Caller::current()?;
     let instances = Instances::open(&caller)?;
     let running = instances.map_or_else(Vec::new, |instances| instances.running());
@@ -110,10 +116,13 @@ fn enter(name: &str, command: &[&OsString]) -> Result<ExitStatus, EnterError> {
     let entrance = Entrance::open(&found)?;
     drop(found);
     let inside = entrance.enter(caller.variable("TERM"))?;
+    // A broken pipe is blocked for this program alone.
+    let mut mask = SigSet::thread_get_mask().unwrap_or_else(|_| SigSet::empty());
+    mask.remove(Signal::SIGPIPE);
     // Before there is a command that one might be for.
     let forwarder = Forwarder::start(true)
         .map_err(|_| EnterError::Follow { reason: "its signals cannot be had".into() })?;
-    follow(start(&inside, command)?, &forwarder)
+    follow(start(&inside, command, &mask)?, &forwarder)
 }
 
 /// The instance of that name, number or process; of several of an application the first.
@@ -132,31 +141,53 @@ fn find(running: Vec<Running>, name: &str) -> Option<Running> {
     running.into_iter().nth(at?)
 }
 
-/// Starts the command in the sandbox that this process has entered.
-fn start(inside: &Inside, command: &[&OsString]) -> Result<Child, EnterError> {
-    let (name, arguments) = match command.split_first() {
-        Some((name, arguments)) => (name.as_os_str(), arguments),
-        None => (OsStr::new(""), &[][..]),
+/// Starts the command in the sandbox that this process has entered, with this signal mask.
+fn start(inside: &Inside, command: &[&OsString], mask: &SigSet) -> Result<Pid, EnterError> {
+    let name = command.first().map_or(OsStr::new(""), |name| name.as_os_str());
+    let failed = |errno: nix::errno::Errno| EnterError::Execute {
+        name: name.to_owned(),
+        reason: std::io::Error::from(errno),
     };
-    let mut failed = std::io::Error::from(std::io::ErrorKind::NotFound);
+    let text = |bytes: &[u8]| CString::new(bytes).map_err(|_| failed(nix::errno::Errno::EINVAL));
+    let words = command.iter().map(|word| text(word.as_bytes()));
+    let words: Vec<CString> = words.collect::<Result<_, _>>()?;
+    let entries = inside
+        .environment
+        .iter()
+        .map(|(name, value)| text(&[name.as_bytes(), b"=", value.as_bytes()].concat()));
+    let environment: Vec<CString> = entries.collect::<Result<_, _>>()?;
+
+    let actions = PosixSpawnFileActions::init().map_err(failed)?;
+    let mut attributes = PosixSpawnAttr::init().map_err(failed)?;
+    attributes.set_sigmask(mask).map_err(failed)?;
+    attributes.set_flags(PosixSpawnFlags::POSIX_SPAWN_SETSIGMASK).map_err(failed)?;
+    let spawn = |program: &CStr, words: &[CString]| {
+        posix_spawn(program, &actions, &attributes, words, &environment)
+    };
+    let mut reason = nix::errno::Errno::ENOENT;
     for path in inside.candidates(name) {
-        let mut program = Program::new(&path);
-        program.arg0(name).args(arguments).env_clear();
-        program.envs(inside.environment.iter().map(|(name, value)| (name, value)));
-        match program.spawn() {
-            Ok(child) => return Ok(child),
+        let path = text(path.as_os_str().as_bytes())?;
+        match spawn(&path, &words) {
+            Ok(pid) => return Ok(pid),
+            Err(nix::errno::Errno::ENOENT | nix::errno::Errno::ENOTDIR) => {}
+            // A script that does not say what runs it.
+            Err(nix::errno::Errno::ENOEXEC) => {
+                let arguments = words.iter().skip(1).cloned();
+                let words: Vec<CString> =
+                    [SHELL.to_owned(), path].into_iter().chain(arguments).collect();
+                return spawn(SHELL, &words).map_err(failed);
+            }
             // What may not be executed does not hide another one further on, as for execvp(3).
-            Err(error) if error.kind() == std::io::ErrorKind::NotFound => {}
-            Err(error) => failed = error,
+            Err(errno) => reason = errno,
         }
     }
-    Err(EnterError::Execute { name: name.to_owned(), reason: failed })
+    Err(failed(reason))
 }
 
-/// Passes signals on until the command has ended.
-fn follow(mut child: Child, forwarder: &Forwarder) -> Result<ExitStatus, EnterError> {
+/// Passes signals on until the command has ended; gives the status to exit with.
+fn follow(child: Pid, forwarder: &Forwarder) -> Result<u8, EnterError> {
     let failed = |errno: Errno| EnterError::Follow { reason: errno.to_string() };
-    let pid = rustix::process::Pid::from_child(&child);
+    let pid = rustix::process::Pid::from_raw(child.as_raw()).ok_or_else(|| failed(Errno::SRCH))?;
     // It is not waited for before its end, so the number is still its own.
     let handle = rustix::process::pidfd_open(pid, PidfdFlags::empty()).map_err(failed)?;
     loop {
@@ -173,41 +204,77 @@ fn follow(mut child: Child, forwarder: &Forwarder) -> Result<ExitStatus, EnterEr
             forwarder.pass_on(&handle);
         }
         if !ended.revents().is_empty() {
-            let waited = child.wait();
-            return waited.map_err(|error| EnterError::Follow { reason: error.to_string() });
+            let waited = waitpid(child, None);
+            let waited =
+                waited.map_err(|errno| EnterError::Follow { reason: errno.to_string() })?;
+            return Ok(exit_code(waited));
         }
     }
 }
 
 /// The status to exit with (R167).
-fn exit_code(status: ExitStatus) -> u8 {
-    let signal = status.signal().and_then(|signal| u8::try_from(signal).ok());
-    let code = status.code().and_then(|code| u8::try_from(code).ok());
-    code.or(signal.map(|signal| signal.saturating_add(128))).unwrap_or(FAILED)
+fn exit_code(status: WaitStatus) -> u8 {
+    match status {
+        WaitStatus::Exited(_, code) => u8::try_from(code).unwrap_or(FAILED),
+        WaitStatus::Signaled(_, signal, _) => {
+            u8::try_from(signal as i32).unwrap_or_default().saturating_add(128)
+        }
+        // It was waited for its end.
+        WaitStatus::Stopped(..)
+        | WaitStatus::PtraceEvent(..)
+        | WaitStatus::PtraceSyscall(_)
+        | WaitStatus::Continued(_)
+        | WaitStatus::StillAlive => FAILED,
+    }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
+    fn status(script: &str, mask: &SigSet) -> u8 {
+        let environment = vec![("PATH".into(), "/nowhere:/bin".into()), ("A".into(), "b".into())];
+        let words = ["sh", "-c", script].map(OsString::from);
+        let command: Vec<&OsString> = words.iter().collect();
+        let child = start(&Inside { environment }, &command, mask).unwrap();
+        exit_code(waitpid(child, None).unwrap())
+    }
+
     #[test]
     fn r259_the_status_is_the_real_one() {
-        assert_eq!(exit_code(ExitStatus::from_raw(42 << 8)), 42);
-        assert_eq!(exit_code(ExitStatus::from_raw(0)), 0);
-        assert_eq!(exit_code(ExitStatus::from_raw(9)), 137);
+        let none = SigSet::empty();
+        for (script, expected) in
+            [("exit 42", 42), ("exit 0", 0), ("exit 255", 255), ("kill -TERM $$", 143)]
+        {
+            assert_eq!(status(script, &none), expected, "{script}");
+        }
+        // The mask is the one that was given.
+        assert_eq!(status("kill -TERM $$; exit 3", &SigSet::from(Signal::SIGTERM)), 3);
     }
 
     #[test]
     fn r259_commands_get_their_environment_and_nothing_else() {
-        let environment = vec![("PATH".into(), "/nowhere:/bin".into()), ("A".into(), "b".into())];
-        let inside = Inside { environment };
-        let words = ["sh", "-c", "test \"$A$HOME\" = b && exit 42"].map(OsString::from);
-        let command: Vec<&OsString> = words.iter().collect();
-        let status = start(&inside, &command).unwrap().wait().unwrap();
-        assert_eq!(exit_code(status), 42);
-        for name in ["no-such-program", "", "/bin"] {
-            let error = start(&inside, &[&OsString::from(name)]).unwrap_err();
+        assert_eq!(status("test \"$A$HOME\" = b", &SigSet::empty()), 0);
+    }
+
+    #[test]
+    fn what_cannot_be_executed_is_said() {
+        let inside = Inside { environment: vec![("PATH".into(), "/nowhere:/bin".into())] };
+        for name in ["no-such-program", "", "/bin", "/bin/sh/x"] {
+            let error = start(&inside, &[&OsString::from(name)], &SigSet::empty()).unwrap_err();
             assert!(matches!(error, EnterError::Execute { .. }), "{name}");
         }
+    }
+
+    #[test]
+    fn scripts_without_a_first_line_are_the_shells() {
+        use std::os::unix::fs::PermissionsExt as _;
+        let scratch = crate::filesystem::locate::tests::Scratch::new();
+        let path = scratch.file("script", "exit $1\n");
+        std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o755)).unwrap();
+        let (path, seven) = (path.into_os_string(), OsString::from("7"));
+        let inside = Inside { environment: Vec::new() };
+        let child = start(&inside, &[&path, &seven], &SigSet::empty()).unwrap();
+        assert_eq!(exit_code(waitpid(child, None).unwrap()), 7);
     }
 }

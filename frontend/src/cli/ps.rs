@@ -286,7 +286,7 @@ mod tests {
         );
         assert_eq!(
             table(&titles, &rows(), true),
-            "Instance    Application      X\n\
+            "Instance    Application       X\n\
              7           org.a.B\n\
              4294967295  a\\u{9}b\\u{1b}[2K  \"x\"\n"
         );

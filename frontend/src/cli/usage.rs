@@ -32,10 +32,10 @@ pub fn explain(error: &clap::Error, subcommand: Option<&OsStr>) -> String {
         format!("cannot tell what to do\nno command was given\n{help}")
     } else if let (ErrorKind::MissingRequiredArgument, Some("kill" | "enter" | "info")) = (kind, known) {
         let missing = match error.get(ContextKind::InvalidArg) {
-            Some(ContextValue::Strings(names)) => names.join(" and "),
-            _ => String::from("an argument"),
+            Some(ContextValue::Strings(names)) => names.join(", "),
+            _ => String::from("argument"),
         };
-        format!("cannot tell what is meant\n{missing} is missing\n{help}")
+        format!("cannot tell what is meant\nthere is no {missing}\n{help}")
     } else if kind == ErrorKind::MissingRequiredArgument {
         format!("cannot tell what to run\nno command was given: COMMAND is missing\n{help}")
     } else if kind == ErrorKind::InvalidValue && value.is_empty() {

@@ -173,6 +173,10 @@ impl Entrance {
     pub fn enter(self, terminal: Option<&OsStr>) -> Result<Inside, EntranceError> {
         let instance = self.instance;
         let failed = |what| move |errno| EntranceError::Step { instance, what, errno };
+        if self.namespaces.iter().any(|(_, kind, _)| *kind == CloneFlags::CLONE_NEWUSER) {
+            // Root has no number in there, and its owner may do all that is needed.
+            become_owner(self.uid, self.gid).map_err(failed("giving up the rights of root"))?;
+        }
         for (name, kind, namespace) in &self.namespaces {
             match setns(namespace, *kind) {
                 Ok(()) => {}
@@ -242,6 +246,18 @@ fn is_own(namespace: &OwnedFd, name: &str) -> bool {
     own.is_some() && own == number(namespace)
 }
 
+/// Takes the ids of the sandbox's process, which differ for root alone.
+fn become_owner(uid: u32, gid: u32) -> Result<(), Errno> {
+    let (own_uid, own_gid) = (rustix::process::geteuid(), rustix::process::getegid());
+    if own_uid.as_raw() == uid && own_gid.as_raw() == gid {
+        return Ok(());
+    }
+    let (uid, gid) = (Uid::from_raw(uid), Gid::from_raw(gid));
+    rustix::thread::set_thread_groups(&[])?;
+    rustix::thread::set_thread_res_gid(gid, gid, gid)?;
+    rustix::thread::set_thread_res_uid(uid, uid, uid)
+}
+
 /// Gives up every capability, and ids that are not those of the sandbox's process (root's).
 fn give_up(uid: u32, gid: u32) -> Result<(), Errno> {
     for bit in 0..u64::BITS {
@@ -253,13 +269,7 @@ fn give_up(uid: u32, gid: u32) -> Result<(), Errno> {
             Err(_) => break,
         }
     }
-    let (own_uid, own_gid) = (rustix::process::geteuid(), rustix::process::getegid());
-    if own_uid.as_raw() != uid || own_gid.as_raw() != gid {
-        let (uid, gid) = (Uid::from_raw(uid), Gid::from_raw(gid));
-        rustix::thread::set_thread_groups(&[])?;
-        rustix::thread::set_thread_res_gid(gid, gid, gid)?;
-        rustix::thread::set_thread_res_uid(uid, uid, uid)?;
-    }
+    become_owner(uid, gid)?;
     rustix::thread::clear_ambient_capability_set()?;
     let none = CapabilitySet::empty();
     let sets = CapabilitySets { effective: none, permitted: none, inheritable: none };
