@@ -19,7 +19,7 @@ use crate::bwrap::signals::Forwarder;
 use crate::caller::{Caller, CallerError};
 use crate::flatpak::instance::entrance::{Entrance, EntranceError, Inside};
 use crate::flatpak::instance::process::Process;
-use crate::flatpak::instance::running::Running;
+use crate::flatpak::instance::running::{Init, Running};
 use crate::flatpak::instance::{InstanceError, Instances};
 use crate::message::{self, shown};
 
@@ -125,20 +125,21 @@ fn enter(name: &str, command: &[&OsString]) -> Result<u8, EnterError> {
     follow(start(&inside, command, &mask)?, &forwarder)
 }
 
-/// The instance of that name, number or process; of several of an application the first.
+/// The instance of that name, number or process; of several of an application the first that is up.
 fn find(running: Vec<Running>, name: &str) -> Option<Running> {
     let pid: Option<u32> = name.parse().ok();
-    let known = |one: &Running| pid.is_some() && (Some(one.pid) == pid || one.child() == pid);
-    let is_called = |one: &Running| {
-        one.id.to_string() == name || one.name().as_deref() == Some(name) || known(one)
-    };
-    // Any other process is known by where it is.
+    // A process is known by its number, or by where it is.
     let process = pid.and_then(|pid| Process::open(pid).ok()?);
     let inside = process.and_then(|process| process.namespace("pid").ok());
-    let at = running.iter().position(is_called).or_else(|| {
-        running.iter().position(|one| inside.is_some() && one.pid_namespace() == inside)
-    });
-    running.into_iter().nth(at?)
+    let known = |one: &Running| pid.is_some() && (Some(one.pid) == pid || one.child() == pid);
+    let holds = |one: &Running| inside.is_some() && one.pid_namespace() == inside;
+    let is_called =
+        |one: &Running| one.id.to_string() == name || one.name().as_deref() == Some(name);
+    let mut found: Vec<Running> =
+        running.into_iter().filter(|one| is_called(one) || known(one) || holds(one)).collect();
+    // One that has ended is listed for some seconds.
+    let up = found.iter().position(|one| matches!(one.init(), Ok(Init::Here(_)))).unwrap_or(0);
+    (up < found.len()).then(|| found.swap_remove(up))
 }
 
 /// Starts the command in the sandbox that this process has entered, with this signal mask.
@@ -255,6 +256,44 @@ mod tests {
     #[test]
     fn r259_commands_get_their_environment_and_nothing_else() {
         assert_eq!(status("test \"$A$HOME\" = b", &SigSet::empty()), 0);
+    }
+
+    #[test]
+    fn r259_instances_have_several_names() {
+        use crate::flatpak::instance::Instances;
+        use crate::flatpak::instance::tests::owner;
+        use stockade_protocol::event::{Namespace, NamespaceId};
+
+        let scratch = crate::filesystem::locate::tests::Scratch::new();
+        let instances = Instances::create(&owner(&scratch)).unwrap();
+        let own = Process::open(std::process::id()).unwrap().unwrap();
+        let start = |pid, child, inode| {
+            let one = instances.allocate().unwrap();
+            one.write_info(b"[Application]\nname=org.example.App\n").unwrap();
+            one.write_pid(pid).unwrap();
+            one.write_started(child, &[NamespaceId { kind: Namespace::Pid, inode }]).unwrap();
+            one
+        };
+        // Nobody has such numbers, `proc_sys_kernel(5)`.
+        let (ended, other) = (u32::MAX, u32::MAX - 1);
+        let first = start(ended, ended, 1);
+        let up = start(other, own.pid(), own.namespace("pid").unwrap());
+        let found = |name: &str| find(instances.running(), name).map(|one| one.id);
+        assert_eq!(found("org.example.App"), Some(up.id()));
+        assert_eq!(found(&first.id().to_string()), Some(first.id()));
+        for pid in [ended, other] {
+            let expected = if pid == ended { first.id() } else { up.id() };
+            assert_eq!(found(&pid.to_string()), Some(expected));
+        }
+        assert_eq!(found(&own.pid().to_string()), Some(up.id()));
+        // Another process in there.
+        let mut child = std::process::Command::new("/bin/sleep").arg("60").spawn().unwrap();
+        assert_eq!(found(&child.id().to_string()), Some(up.id()));
+        child.kill().unwrap();
+        child.wait().unwrap();
+        for name in ["", "0", "org.example", "-1"] {
+            assert_eq!(found(name), None, "{name}");
+        }
     }
 
     #[test]
