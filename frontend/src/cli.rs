@@ -192,6 +192,10 @@ mod tests {
             &["stockade", "exec", "--pass-fd=x", "true"],
             &["stockade", "list", "org.example.App"],
             &["stockade", "info"],
+            &["stockade", "kill"],
+            &["stockade", "kill", "a", "b"],
+            &["stockade", "enter", "a"],
+            &["stockade", "ps", "a"],
         ] {
             assert_eq!(run(arguments.iter().map(OsString::from)), FAILED, "{arguments:?}");
         }

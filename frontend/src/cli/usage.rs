@@ -30,7 +30,9 @@ pub fn explain(error: &clap::Error, subcommand: Option<&OsStr>) -> String {
         format!("cannot understand '{name}'\nthere is no such command of stockade\n{help}")
     } else if kind == ErrorKind::MissingSubcommand {
         format!("cannot tell what to do\nno command was given\n{help}")
-    } else if let (ErrorKind::MissingRequiredArgument, Some("kill" | "enter" | "info")) = (kind, known) {
+    } else if let (ErrorKind::MissingRequiredArgument, Some("kill" | "enter" | "info")) =
+        (kind, known)
+    {
         let missing = match error.get(ContextKind::InvalidArg) {
             Some(ContextValue::Strings(names)) => names.join(", "),
             _ => String::from("argument"),

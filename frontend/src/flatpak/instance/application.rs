@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use rustix::io::Errno;
 use stockade_protocol::request::Access;
 
-use super::{InstanceError, Instances, REFERENCE, duplicate, file, lock};
+use super::{InstanceError, Instances, REFERENCE, file, lock};
 use crate::flatpak::reference::Id;
 use crate::sandbox::{Sandbox, SandboxError, sandbox_path};
 
@@ -76,7 +76,7 @@ impl ApplicationDirectory {
     pub fn mount(&self, sandbox: &mut Sandbox) -> Result<(), SandboxError> {
         let (copy, name) = given(&self.reference, self.path.join(REFERENCE))?;
         let inside = Path::new(INSIDE);
-        sandbox.bind_descriptor(reopened(copy, &name)?, &name, inside, Access::ReadOnly)?;
+        sandbox.bind_descriptor(copy, &name, inside, Access::ReadOnly)?;
         sandbox.request.supervision.locks.push(sandbox_path(inside)?);
         Ok(())
     }
@@ -87,18 +87,10 @@ impl ApplicationDirectory {
 }
 
 fn given(descriptor: &OwnedFd, path: PathBuf) -> Result<(OwnedFd, PathBuf), SandboxError> {
-    Ok((duplicate(descriptor, &path)?, path))
-}
-
-/// The same file in another open file description, which the lock does not belong to: the helper is
-/// not to keep it.
-fn reopened(descriptor: OwnedFd, path: &Path) -> Result<OwnedFd, SandboxError> {
-    use std::os::fd::AsRawFd as _;
-    crate::sandbox::open_path(Path::new(&format!("/proc/self/fd/{}", descriptor.as_raw_fd())))
-        .map_err(|error| match error {
-            SandboxError::Open { errno, .. } => SandboxError::Open { path: path.to_owned(), errno },
-            other @ (SandboxError::Path { .. } | SandboxError::TooMany) => other,
-        })
+    match file::path_only(descriptor) {
+        Ok(descriptor) => Ok((descriptor, path)),
+        Err(errno) => Err(SandboxError::Open { path, errno }),
+    }
 }
 
 #[cfg(test)]

@@ -2,7 +2,7 @@
 //! Small files and directories of instances: made anew or read whole, never through a symlink.
 
 use std::io::{Read as _, Write as _};
-use std::os::fd::{AsFd, OwnedFd};
+use std::os::fd::{AsFd, AsRawFd as _, OwnedFd};
 use std::path::Path;
 
 use rustix::fs::{CWD, FileType, Mode, OFlags, ResolveFlags};
@@ -58,6 +58,15 @@ pub(super) fn open(parent: impl AsFd, name: &str, access: OFlags) -> Result<Owne
     let flags = access | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::NOCTTY | OFlags::CLOEXEC;
     let within = ResolveFlags::BENEATH | ResolveFlags::NO_SYMLINKS;
     regular(rustix::fs::openat2(parent, name, flags, Mode::empty(), within)?)
+}
+
+/// The same object as a descriptor to be bound, without the lock that may belong to the other.
+///
+/// # Errors
+/// The errno of `openat(2)`.
+pub(super) fn path_only(file: &OwnedFd) -> Result<OwnedFd, Errno> {
+    let link = format!("/proc/self/fd/{}", file.as_raw_fd());
+    rustix::fs::openat(CWD, link, OFlags::PATH | OFlags::CLOEXEC, Mode::empty())
 }
 
 fn regular(file: OwnedFd) -> Result<OwnedFd, Errno> {

@@ -50,7 +50,8 @@ impl ApplicationDirectory {
         })?;
         let owned = Owned { id: &self.id, uid: self.uid, host, place: &place };
         if let Some((name, directory)) = owned.linked(&self.directory) {
-            return Ok((directory, host.join(name)));
+            let given = file::path_only(&directory).map_err(|e| failed("open", e))?;
+            return Ok((given, host.join(name)));
         }
         match rustix::fs::unlinkat(&self.directory, LINK, AtFlags::empty()) {
             Ok(()) | Err(Errno::NOENT) => {}
@@ -67,7 +68,7 @@ impl ApplicationDirectory {
             removal::remove(&place, &name).ok();
             return Err(failed("make", errno));
         }
-        Ok((directory, path))
+        Ok((file::path_only(&directory).map_err(|e| failed("open", e))?, path))
     }
 }
 
