@@ -150,7 +150,7 @@ mod tests {
         file.to_string()
     }
 
-    /// The same bytes as those of Flatpak 1.14.10 for such an instance, but for its version.
+    /// Keys stand in the order in which Flatpak 1.14.10 writes those that it has.
     #[test]
     fn r240_an_application() {
         let reference = Reference::parse("app/org.example.App/x86_64/stable").unwrap();

@@ -110,14 +110,6 @@ impl Running {
         self.sandbox_info()?.pid_namespace
     }
 
-    /// Whether pid 1 of the sandbox still holds the instance, or whoever starts it.
-    ///
-    /// # Errors
-    /// The errno of what failed.
-    pub fn is_held(&self) -> Result<bool, Errno> {
-        lock::is_held(&self.reference()?)
-    }
-
     fn reference(&self) -> Result<OwnedFd, Errno> {
         file::open(&self.directory, REFERENCE, OFlags::RDONLY)
     }
