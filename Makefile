@@ -2,7 +2,7 @@
 # make demo   real programs in real sandboxes, from a fresh machine with Rust
 # make check  every test, from the same
 # The others: setup build bench fuzz-args fuzz-decoder install uninstall
-# check-callers check-kernels check-kernel-VERSION check-load check-weakened
+# check-callers check-flatpak check-kernels check-kernel-VERSION check-load check-weakened
 
 CARGO ?= cargo
 PREFIX ?= /usr
@@ -31,9 +31,9 @@ SECCOMP_ARCHIVE = $(wildcard $(shell $${CC:-cc} -print-file-name=libseccomp.a))
 SECCOMP = $(if $(SECCOMP_ARCHIVE),LIBSECCOMP_LINK_TYPE=static LIBSECCOMP_LIB_PATH=$(dir $(SECCOMP_ARCHIVE)))
 STATIC_WITH_SECCOMP = $(if $(SECCOMP_ARCHIVE),$(STATIC))
 
-.PHONY: help setup setup-build setup-bench setup-callers build build-stockade build-stockade-bwrap \
-	build-stockade-helper build-tests build-bench demo check check-callers check-kernels check-load \
-	check-weakened bench fuzz-args fuzz-decoder install uninstall clean
+.PHONY: help setup setup-build setup-bench setup-callers setup-flatpak build build-stockade build-stockade-bwrap \
+	build-stockade-helper build-tests build-bench demo check check-callers check-flatpak check-kernels check-load \
+	check-weakened bench bench-flatpak fuzz-args fuzz-decoder install uninstall clean
 
 help:
 	@sed -n '2,5s/^# //p' Makefile
@@ -47,6 +47,9 @@ setup-bench:
 # Node and npm come from elsewhere as often, and Debian's would take their place.
 setup-callers:
 	packaging/setup callers $$(command -v npm >/dev/null && command -v node >/dev/null || echo callers-node)
+
+setup-flatpak:
+	packaging/setup build flatpak
 
 # The helper is built by itself: its flags are its own, and a later `cargo build` of the whole
 # workspace would put a dynamic one in its place.
@@ -93,6 +96,14 @@ check-weakened: setup
 # Programs that call bubblewrap, over stockade-bwrap. One of them is fetched with npm.
 check-callers: setup setup-callers build
 	STOCKADE_BUILD_DIR=$(BUILD) tests/compat/callers
+
+# `flatpak run` and `stockade run` with the same applications, which are made from programs of this
+# machine: what they see, statuses, mistakes; then how long each takes.
+check-flatpak: setup-flatpak build
+	STOCKADE_BUILD_DIR=$(BUILD) tests/flatpak/compare
+	STOCKADE_BUILD_DIR=$(BUILD) tests/flatpak/cases
+bench-flatpak: setup-flatpak build
+	STOCKADE_BUILD_DIR=$(BUILD) tests/flatpak/bench
 
 bench: build-bench
 	BUILD=$(BUILD) benches/run $(BENCH)
