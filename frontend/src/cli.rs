@@ -17,6 +17,7 @@ pub mod list;
 mod order;
 pub mod overriding;
 pub mod ps;
+pub mod run;
 pub mod size;
 pub mod table;
 pub mod usage;
@@ -68,6 +69,11 @@ pub fn command() -> Command {
             Command::new("exec")
                 .about("Run a command of this system with no access to your files or the network")
                 .defer(exec::arguments),
+        )
+        .subcommand(
+            Command::new("run")
+                .about("Run an application of a Flatpak installation")
+                .defer(run::arguments),
         )
         // Its arguments never come here.
         .subcommand(
@@ -123,6 +129,7 @@ fn dispatch(mut matches: ArgMatches) -> u8 {
     let Some((name, matches)) = matches.remove_subcommand() else { return FAILED };
     match name.as_str() {
         "exec" => exec::run(matches),
+        "run" => run::run(matches),
         "list" => list::run(&matches),
         "info" => info::run(&matches),
         "override" => overriding::run(matches),

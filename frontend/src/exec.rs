@@ -9,6 +9,7 @@ mod directory;
 mod error;
 mod passed;
 
+use std::collections::BTreeSet;
 use std::ffi::OsString;
 use std::os::unix::ffi::OsStrExt as _;
 use std::path::{Path, PathBuf};
@@ -100,15 +101,20 @@ pub fn plan(options: &Options, caller: &Caller, passed: Vec<Passed>) -> Result<P
     device::prepare(&permissions.devices, terminal::console(), &mut sandbox)?;
 
     let mut environment = environment(options, caller);
+    let mut members = BTreeSet::new();
     let mut wiring = Wiring {
         caller,
         sandbox: &mut sandbox,
         environment: &mut environment,
         notices: &mut notices,
         temporary_is_shared,
-        runtime_directory_is_shared,
+        directory: Path::new(socket::DIRECTORY),
+        members: &mut members,
     };
     let sockets = socket::prepare(permissions, &mut wiring)?;
+    if !runtime_directory_is_shared {
+        socket::link(&members, caller, &mut sandbox)?;
+    }
 
     confine(options, sockets.abstract_display, &mut sandbox)?;
     command::describe(options, &environment, &mut sandbox)?;

@@ -28,6 +28,7 @@ pub mod metadata;
 pub mod overrides;
 pub mod reference;
 pub mod repository;
+pub mod run;
 pub mod selection;
 pub mod sudo;
 pub mod title;

@@ -41,15 +41,21 @@ const PATIENCE: Duration = Duration::from_secs(1);
 /// `SI_KERNEL` of `sigaction(2)`: the signal is a key of the terminal, or a change of its size.
 const FROM_TERMINAL: i32 = 0x80;
 
+/// Is told the first process of a sandbox and the namespaces that were made.
+pub type OnStart<'a> = dyn Fn(u32, &[NamespaceId]) + 'a;
+
 /// How to launch.
-#[derive(Debug, Default)]
-pub struct Options {
+#[derive(Default)]
+pub struct Options<'a> {
     /// End when our own parent does.
     pub die_with_parent: bool,
     /// Where to write one JSON object per line about the start and the end.
     pub json_status: Option<OwnedFd>,
     /// Say what was left out.
     pub verbose: bool,
+    /// What else is to be done when the sandbox is up: told its first process and the namespaces that
+    /// were made. Payloads that must not run before that wait at a gate of the request's.
+    pub on_start: Option<&'a OnStart<'a>>,
 }
 
 /// How the payload ended.
@@ -202,7 +208,7 @@ impl Helper {
     ///
     /// # Errors
     /// If the payload was not run; see [`LaunchError`].
-    pub fn run(self, sandbox: Sandbox, options: &Options) -> Result<Outcome, LaunchError> {
+    pub fn run(self, sandbox: Sandbox, options: &Options<'_>) -> Result<Outcome, LaunchError> {
         Launch::start(self, sandbox, options)?.follow()
     }
 }
@@ -229,7 +235,7 @@ pub fn probe(sandbox: Sandbox) -> Result<(Mode, Vec<Missing>), LaunchError> {
 
 /// A helper at work.
 struct Launch<'a> {
-    options: &'a Options,
+    options: &'a Options<'a>,
     sandbox: Sandbox,
     helper: Helper,
     mode: Option<Mode>,
@@ -251,7 +257,7 @@ impl<'a> Launch<'a> {
     fn start(
         mut helper: Helper,
         mut sandbox: Sandbox,
-        options: &'a Options,
+        options: &'a Options<'a>,
     ) -> Result<Self, LaunchError> {
         if options.die_with_parent {
             let signal = rustix::process::Signal::KILL;
@@ -405,6 +411,9 @@ impl<'a> Launch<'a> {
             }
             Event::Started { payload, init, namespaces } => {
                 self.status(&started(init, payload, &namespaces));
+                if let Some(on_start) = self.options.on_start {
+                    on_start(init, &namespaces);
+                }
                 let pidfd = self.helper.events.take_pidfd();
                 let running = Running { pid: payload, pidfd };
                 if let Some((signal, _)) = self.early.take() {

@@ -8,6 +8,7 @@ pub mod pulse;
 pub mod x11;
 pub mod xauthority;
 
+use std::collections::BTreeSet;
 use std::ffi::OsStr;
 use std::os::unix::ffi::OsStrExt as _;
 use std::path::{Path, PathBuf};
@@ -24,7 +25,7 @@ use crate::object::Object;
 use crate::permission::{Permissions, Socket};
 use crate::sandbox::{Sandbox, SandboxError, open_path};
 
-/// Where the sandbox keeps what Stockade gives it. Reserved: nothing granted can cover it.
+/// Where a sandbox of `exec` keeps what Stockade gives it. Reserved: nothing granted can cover it.
 pub const DIRECTORY: &str = "/run/stockade";
 
 /// Largest configuration file that is read.
@@ -43,8 +44,10 @@ pub struct Wiring<'a> {
     pub notices: &'a mut Vec<Notice>,
     /// The sandbox has the host's `/tmp`.
     pub temporary_is_shared: bool,
-    /// The sandbox has the host's `XDG_RUNTIME_DIR`, with the sockets in it.
-    pub runtime_directory_is_shared: bool,
+    /// Where sockets are bound, below `/run`.
+    pub directory: &'static Path,
+    /// What of that belongs into `XDG_RUNTIME_DIR` too (R93); others make the symlinks.
+    pub members: &'a mut BTreeSet<String>,
 }
 
 /// What came of the sockets, for those who come after.
@@ -116,8 +119,27 @@ pub fn prepare(permissions: &Permissions, wiring: &mut Wiring) -> Result<Outcome
     Ok(outcome)
 }
 
+/// Lets what is in [`DIRECTORY`] appear in the sandbox's own `XDG_RUNTIME_DIR` too (R93).
+///
+/// # Errors
+/// [`SandboxError`].
+pub fn link(
+    members: &BTreeSet<String>,
+    caller: &Caller,
+    sandbox: &mut Sandbox,
+) -> Result<(), SandboxError> {
+    // /run/user/UID is two levels below /run.
+    let directory = Path::new("../..").join(DIRECTORY.strip_prefix("/run/").unwrap_or(DIRECTORY));
+    for name in members {
+        let path = caller.sandbox_runtime_directory().join(name);
+        sandbox.symlink(&directory.join(name), &path)?;
+    }
+    Ok(())
+}
+
 /// R40: whether there is a compositor, granted or not.
-fn has_wayland(caller: &Caller) -> bool {
+#[must_use]
+pub fn has_wayland(caller: &Caller) -> bool {
     let inherited = caller.variable("WAYLAND_SOCKET").and_then(OsStr::to_str);
     inherited.is_some_and(|number| number.parse::<u32>().is_ok())
         || caller.runtime_directory().join(wayland_name(caller)).exists()
@@ -173,25 +195,13 @@ impl Wiring<'_> {
         Ok(true)
     }
 
-    /// Lets something in [`DIRECTORY`] appear in `XDG_RUNTIME_DIR` too (R93).
-    fn member(&mut self, name: &OsStr) -> Result<(), SandboxError> {
-        if self.runtime_directory_is_shared {
-            return Ok(());
-        }
-        // /run/user/UID is two levels below /run.
-        let directory = DIRECTORY.strip_prefix("/run/").unwrap_or(DIRECTORY);
-        let target = Path::new("../..").join(directory).join(name);
-        let path = self.caller.sandbox_runtime_directory().join(name);
-        self.sandbox.symlink(&target, &path)
-    }
-
     /// R190, R192.
     fn wayland(&mut self) -> Result<(), SandboxError> {
         self.without(&["WAYLAND_SOCKET"]);
         let name = wayland_name(self.caller).to_owned();
         let source = self.caller.runtime_directory().join(&name);
-        if self.bind("wayland", &source, &Path::new(DIRECTORY).join(&name))? {
-            self.member(&name)?;
+        if self.bind("wayland", &source, &self.directory.join(&name))? {
+            self.members.insert(name.to_string_lossy().into_owned());
             self.environment.set("WAYLAND_DISPLAY", name);
         } else {
             self.without(&["WAYLAND_DISPLAY"]);
@@ -201,7 +211,7 @@ impl Wiring<'_> {
 
     /// R196.
     fn ssh_auth(&mut self) -> Result<(), SandboxError> {
-        let destination = Path::new(DIRECTORY).join("ssh-auth");
+        let destination = self.directory.join("ssh-auth");
         let Some(source) = self.caller.variable("SSH_AUTH_SOCK").map(PathBuf::from) else {
             self.without(&["SSH_AUTH_SOCK"]);
             self.leave_out("ssh-auth", "SSH_AUTH_SOCK is not set");
@@ -264,7 +274,7 @@ impl Wiring<'_> {
 
     /// R185, R193, R194.
     fn pulseaudio(&mut self, network: bool) -> Result<(), SandboxError> {
-        let directory = Path::new(DIRECTORY).join("pulse");
+        let directory = self.directory.join("pulse");
         match pulse::find(self.caller) {
             pulse::Server::Remote(server) => {
                 if !network {
@@ -283,7 +293,7 @@ impl Wiring<'_> {
                     let server = [OsStr::new("unix:"), socket.as_os_str()].join(OsStr::new(""));
                     self.environment.set("PULSE_SERVER", server);
                     self.environment.set("PULSE_CLIENTCONFIG", config);
-                    self.member(OsStr::new("pulse"))?;
+                    self.members.insert("pulse".to_owned());
                 } else {
                     self.without(&["PULSE_SERVER", "PULSE_CLIENTCONFIG"]);
                 }
@@ -358,15 +368,18 @@ pub(crate) mod tests {
         let mut sandbox = Sandbox::new();
         let mut environment = Environment::inherited(&caller.environment);
         let mut notices = Vec::new();
+        let mut members = BTreeSet::new();
         let mut wiring = Wiring {
             caller,
             sandbox: &mut sandbox,
             environment: &mut environment,
             notices: &mut notices,
             temporary_is_shared: false,
-            runtime_directory_is_shared: false,
+            directory: Path::new(DIRECTORY),
+            members: &mut members,
         };
         let outcome = prepare(&permissions, &mut wiring).unwrap();
+        link(&members, caller, &mut sandbox).unwrap();
         Wired { operations: sandbox.request.operations, environment, notices, outcome }
     }
 

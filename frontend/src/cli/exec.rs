@@ -373,6 +373,7 @@ fn try_run(matches: ArgMatches) -> Result<u8, Failure> {
         die_with_parent: arguments.die_with_parent,
         json_status,
         verbose: arguments.verbose,
+        on_start: None,
     };
     Ok(helper.run(plan.sandbox, &options)?.exit_code())
 }

@@ -8,7 +8,7 @@ use clap::error::{ContextKind, ContextValue, ErrorKind};
 /// The message for a call that clap refused. `subcommand` is the first argument.
 #[must_use]
 pub fn explain(error: &clap::Error, subcommand: Option<&OsStr>) -> String {
-    let known = ["doctor", "enter", "exec", "info", "kill", "list", "override", "ps"]
+    let known = ["doctor", "enter", "exec", "info", "kill", "list", "override", "ps", "run"]
         .into_iter()
         .find(|name| subcommand == Some(OsStr::new(name)));
     let help = match known {

@@ -3,10 +3,10 @@
 
 use std::ffi::OsStr;
 use std::io::Read as _;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
+use super::Wiring;
 use super::xauthority::{self, Host};
-use super::{DIRECTORY, Wiring};
 use crate::caller::Caller;
 use crate::message::{Notice, shown};
 use crate::sandbox::SandboxError;
@@ -67,7 +67,7 @@ impl Wiring<'_> {
     }
 
     fn authority(&mut self, display: &Display) -> Result<(), SandboxError> {
-        let place = Path::new(DIRECTORY).join("Xauthority");
+        let place = self.directory.join("Xauthority");
         let node = rustix::system::uname().nodename().to_bytes().to_vec();
         let alias = self.caller.variable("XAUTHLOCALHOSTNAME").map(OsStr::as_encoded_bytes);
         let keys = read_keys(self.caller);

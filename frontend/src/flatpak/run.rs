@@ -1,0 +1,558 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! An application in its sandbox: everything of an installation, the permissions and the session
+//! brought together, in the order that the rules have (R75).
+//!
+//! There are no message buses and no documents portal yet: an application finds none.
+
+mod error;
+mod shelf;
+
+use std::cell::RefCell;
+use std::collections::BTreeSet;
+use std::ffi::{OsStr, OsString};
+use std::os::fd::OwnedFd;
+use std::os::unix::ffi::OsStrExt as _;
+use std::path::{Path, PathBuf};
+
+use stockade_protocol::event::NamespaceId;
+use stockade_protocol::limits;
+use stockade_protocol::request::{Access, Demand};
+use stockade_protocol::text::{Argument, Program};
+
+pub use error::RunError;
+
+use super::choice::{self, Choice};
+use super::context::condition::Conditions;
+use super::context::{Context, Form, Resolved};
+use super::data::DataDirectory;
+use super::deploy::Deploy;
+use super::extension::condition::Circumstances;
+use super::extension::{Extensions, Parent};
+use super::files::{self, PassedObject, Session, Wanted as WantedFiles};
+use super::forward::{View, forward};
+use super::info_file::{Description, Part};
+use super::installation::{Installations, Owner};
+use super::instance::application::ApplicationDirectory;
+use super::instance::{Instance, InstanceId, Instances, mount_info, shared_memory};
+use super::layout::account::Account;
+use super::layout::base::{Base, Substitute};
+use super::layout::{self, Host};
+use super::library_cache::key::{Ingredients, Key};
+use super::library_cache::{self, configuration};
+use super::lock;
+use super::metadata::Metadata;
+use super::overrides;
+use super::reference::{Id, Kind, Wanted};
+use super::tree::{Tree, TreeError};
+use super::variables::{self, Inputs, Libraries};
+use crate::caller::Caller;
+use crate::device;
+use crate::environment::Environment;
+use crate::keyfile::KeyFile;
+use crate::lookup;
+use crate::message::Notice;
+use crate::permission::{Device, Share};
+use crate::sandbox::Sandbox;
+use crate::seccomp;
+use crate::socket::{self, Wiring};
+use crate::terminal;
+
+/// Where the sandbox keeps what it is given.
+const DIRECTORY: &str = "/run/flatpak";
+
+/// What a runtime runs by itself (R77).
+const SHELL: &str = "/bin/sh";
+
+/// What to run, and how.
+#[derive(Debug, Default)]
+pub struct Options {
+    /// Versions and installations.
+    pub choice: choice::Options,
+    /// The permissions of the command line.
+    pub context: Context,
+    /// Keeps of the application's own permissions what it cannot run without (R50).
+    pub sandbox: bool,
+    /// Instead of the application's own command.
+    pub command: Option<OsString>,
+    /// What comes behind it.
+    pub arguments: Vec<OsString>,
+    /// Shows files that are named between markers (R228).
+    pub file_forwarding: bool,
+    /// Working directory.
+    pub directory: Option<PathBuf>,
+    /// Starts from an empty environment.
+    pub clear_environment: bool,
+    /// In the place of the application's files.
+    pub app_instead: Option<Substitute>,
+    /// In the place of the runtime's.
+    pub usr_instead: Option<Tree>,
+    /// Objects that are shown where they are (R104).
+    pub passed: Vec<PassedObject>,
+}
+
+/// A sandbox that can be started.
+#[derive(Debug)]
+pub struct Plan {
+    /// The sandbox.
+    pub sandbox: Sandbox,
+    /// Its instance.
+    pub instance: Running,
+    /// What the user should know.
+    pub notices: Vec<Notice>,
+}
+
+/// The instance of a sandbox, held until the sandbox holds it itself.
+#[derive(Debug)]
+pub struct Running {
+    /// The number of it.
+    pub id: InstanceId,
+    held: RefCell<Option<(Instance, Option<ApplicationDirectory>)>>,
+}
+
+impl Running {
+    /// Writes down that the sandbox is up (R142). From here on its first process holds the locks: one
+    /// that this process kept would outlive it.
+    pub fn started(&self, init: u32, namespaces: &[NamespaceId]) {
+        if let Some((instance, _)) = self.held.take() {
+            // Whoever reads it copes with none.
+            instance.write_started(init, namespaces).ok();
+        }
+    }
+}
+
+/// What is run, opened.
+struct Opened {
+    app: Option<Deploy>,
+    runtime: Deploy,
+    base: Base,
+    app_files: Option<OwnedFd>,
+    runtime_files: OwnedFd,
+}
+
+impl Opened {
+    fn new(
+        choice: Choice,
+        app_instead: Option<Substitute>,
+        usr_instead: Option<Tree>,
+    ) -> Result<Self, RunError> {
+        let Choice { app, runtime } = choice;
+        let files = |deploy: &Deploy| -> Result<(OwnedFd, Tree), RunError> {
+            let tree = Tree::within(&deploy.directory, &deploy.path, "files")
+                .map_err(|errno| TreeError::Open { path: deploy.path.join("files"), errno })?;
+            Ok((deploy.files()?, tree))
+        };
+        let (runtime_files, tree) = files(&runtime)?;
+        let (app_files, app_tree) = app.as_ref().map(files).transpose()?.unzip();
+        let base = Base { runtime: tree, app: app_tree, usr_instead, app_instead };
+        Ok(Self { app, runtime, base, app_files, runtime_files })
+    }
+
+    /// The application, or the runtime that is run by itself.
+    fn main(&self) -> &Deploy {
+        self.app.as_ref().unwrap_or(&self.runtime)
+    }
+
+    fn is_app(&self) -> bool {
+        self.app.is_some()
+    }
+}
+
+/// Describes the sandbox of an application, and makes what it needs on the host.
+///
+/// # Errors
+/// [`RunError`]. Nothing runs then.
+pub fn plan(
+    wanted: &Wanted,
+    options: Options,
+    caller: &Caller,
+    installations: &Installations,
+    mut notices: Vec<Notice>,
+) -> Result<Plan, RunError> {
+    let choice = Choice::make(wanted, &options.choice, installations)?;
+    let opened = Opened::new(choice, options.app_instead, options.usr_instead)?;
+    let main = opened.main();
+    let id = &main.reference.id;
+    let context = permissions(&opened, &options.context, options.sandbox, caller, &mut notices)?;
+    let conditions = Conditions { has_wayland: socket::has_wayland(caller), has_usb_portal: false };
+    let resolved = context.resolve(&conditions);
+    without_buses(&resolved, &mut notices);
+    let previous = previous(&opened);
+    let data = (opened.is_app() && !options.sandbox)
+        .then(|| DataDirectory::prepare(id, &previous, caller, &mut notices))
+        .transpose()?;
+
+    let extensions = Attached::find(&opened, installations, caller, &mut notices);
+    let cache = extensions.cache(&opened, data.as_ref(), caller, &mut notices)?;
+    let libraries = match &cache {
+        Some(_) => Libraries::Cached,
+        None => extensions.searched(),
+    };
+
+    let mut sandbox = Sandbox::new();
+    namespaces(&resolved, &mut sandbox);
+    opened.base.mount(&mut sandbox)?;
+    let mut without = Vec::new();
+    extensions.mount(&opened, cache.is_some(), &mut sandbox)?;
+    if let Some(cache) = cache {
+        without.push("ld.so.cache");
+        if configuration::generated(&opened.runtime_files).is_some() {
+            without.push("ld.so.conf");
+        }
+        cache.mount(&mut sandbox)?;
+    }
+
+    let mut environment = variables::environment(&Inputs {
+        caller,
+        clear: options.clear_environment,
+        context: &resolved.permissions.environment,
+        id,
+        is_app: opened.is_app(),
+        data: data.as_ref().map(DataDirectory::path),
+        libraries: &libraries,
+    });
+    let root = Path::new("/");
+    let account = Account::of(caller, rustix::process::getgid().as_raw(), root);
+    let host = Host { caller, account: &account, root, session: None };
+    layout::prepare(&opened.base, &host, &without, &mut sandbox, &mut environment, &mut notices)?;
+
+    let instances = Instances::create(caller)?;
+    let instance = instances.allocate()?;
+    let shared = (opened.is_app() && !options.sandbox)
+        .then(|| ApplicationDirectory::create(&instances, id))
+        .transpose()?;
+    let info = describe(
+        &opened,
+        &extensions,
+        &context,
+        &options.context,
+        &instance,
+        Facts {
+            sandbox: options.sandbox,
+            devel: options.choice.devel,
+            data: data.as_ref().map(DataDirectory::path),
+            resolved: &resolved,
+        },
+    )?;
+    instance.write_info(&info)?;
+    instance.write_environment(caller)?;
+    instance.write_pid(std::process::id())?;
+
+    let user_installation = installations.iter().find(|one| one.owner == Owner::User);
+    let hidden = context.filesystems.denied().cloned().collect();
+    let wanted_files = WantedFiles {
+        filesystems: &resolved.permissions.filesystems,
+        hidden: &hidden,
+        persist: &resolved.permissions.persist,
+        previous: &previous,
+        installation: user_installation.map_or(Path::new("/nonexistent"), |one| &one.path),
+    };
+    let files = files::collect(&wanted_files, data.as_ref(), caller, &mut notices)?;
+    let arguments = if options.file_forwarding {
+        let visible = files.visible();
+        let view = View { directory: caller.directory.as_deref(), visible: &visible };
+        forward(options.arguments, view, None, &mut notices)?
+    } else {
+        options.arguments
+    };
+
+    let mut session = Session { passed: options.passed, ..Session::default() };
+    if let Some(shared) = &shared {
+        session.temporary = Some(shared.temporary()?.0);
+        session.runtime_directory = Some(shared.runtime()?.0);
+        session.meeting_place = Some((id.clone(), files::meeting_place(id, caller)?));
+    }
+    files.mount(session, &mut sandbox)?;
+    if let Some(shared) = &shared {
+        shared.mount(&mut sandbox)?;
+    }
+    instance.mount(&mut sandbox)?;
+    mount_info(&info, &mut sandbox)?;
+
+    device::prepare(&resolved.permissions.devices, terminal::console(), &mut sandbox)?;
+    if resolved.per_app_dev_shm && !resolved.permissions.devices.contains(&Device::Shm) {
+        if let Some(shared) = &shared {
+            let (memory, path) = shared.shared_memory(Path::new(shared_memory::HOST))?;
+            let place = Path::new("/dev/shm");
+            sandbox.bind_descriptor(memory, &path, place, Access::ReadWrite)?;
+        }
+    }
+    let mut members: BTreeSet<String> = [".flatpak", "app"].map(str::to_owned).into();
+    let mut wiring = Wiring {
+        caller,
+        sandbox: &mut sandbox,
+        environment: &mut environment,
+        notices: &mut notices,
+        temporary_is_shared: false,
+        directory: Path::new(DIRECTORY),
+        members: &mut members,
+    };
+    socket::prepare(&resolved.permissions, &mut wiring)?;
+    if let Some(shared) = &shared {
+        files::link_members(&shared.runtime()?.0, &members, &mut notices);
+    }
+
+    let mut policy = seccomp::Policy::of(&resolved.permissions.features);
+    policy.devel |= options.choice.devel;
+    let payload = &mut sandbox.request.payload;
+    payload.filters = seccomp::programs(&policy)?;
+    let command = command(&opened, options.command)?;
+    run_as(&command, &arguments, &environment, &mut sandbox)?;
+    let payload = &mut sandbox.request.payload;
+    payload.environment = environment.variables()?;
+    payload.umask = caller.umask;
+    payload.directories = variables::starting_points(options.directory.as_deref(), caller)?;
+
+    let instance = Running { id: instance.id(), held: RefCell::new(Some((instance, shared))) };
+    Ok(Plan { sandbox, instance, notices })
+}
+
+/// All layers in one (R45, R46).
+fn permissions(
+    opened: &Opened,
+    typed: &Context,
+    sandbox: bool,
+    caller: &Caller,
+    notices: &mut Vec<Notice>,
+) -> Result<Context, RunError> {
+    let read = |deploy: &Deploy, notices: &mut Vec<Notice>| {
+        let read = Context::read(&deploy.metadata);
+        let wrong =
+            |source| RunError::Context { reference: Box::new(deploy.reference.clone()), source };
+        read.map_err(wrong).map(|(context, told)| {
+            notices.extend(told);
+            context
+        })
+    };
+    let mut context = read(&opened.runtime, notices)?.without_permissions();
+    if let Some(app) = &opened.app {
+        context.merge(&read(app, notices)?);
+        let directories = caller.default_installations();
+        let layers = overrides::layers(&directories, &app.installation.owner, &app.reference.id)?;
+        context.merge(&layers.0);
+        notices.extend(layers.1);
+    }
+    if sandbox {
+        context = context.sandboxed();
+    }
+    context.merge(typed);
+    Ok(context)
+}
+
+/// Says which buses an application will miss.
+fn without_buses(resolved: &Resolved, notices: &mut Vec<Notice>) {
+    let asked = [
+        ("session", resolved.session_bus || resolved.session_policies.granted().next().is_some()),
+        ("system", resolved.system_bus || resolved.system_policies.granted().next().is_some()),
+    ];
+    for (name, _) in asked.into_iter().filter(|(_, asked)| *asked) {
+        notices.push(Notice::Warning(format!(
+            "the application gets no {name} bus\n\
+             a message bus without a filter is a way out of the sandbox, and there is no filter here yet"
+        )));
+    }
+}
+
+/// Earlier names of the application, the newest first (R88).
+fn previous(opened: &Opened) -> Vec<Id> {
+    // What was put together by hand has no such file, and no earlier name.
+    let data = opened.app.as_ref().and_then(|app| app.data().ok());
+    let names = data.map(|data| data.previous_ids).unwrap_or_default();
+    names.iter().rev().filter_map(|name| Id::new(name).ok()).collect()
+}
+
+/// R162.
+fn namespaces(resolved: &Resolved, sandbox: &mut Sandbox) {
+    let namespaces = &mut sandbox.request.namespaces;
+    namespaces.uts = Demand::Share;
+    namespaces.cgroup = Demand::Share;
+    for share in &resolved.permissions.shares {
+        match share {
+            Share::Network => namespaces.net = Demand::Share,
+            Share::Ipc => namespaces.ipc = Demand::Share,
+        }
+    }
+}
+
+/// The extensions of an application and its runtime.
+struct Attached {
+    app: Option<Extensions>,
+    runtime: Extensions,
+}
+
+impl Attached {
+    fn find(
+        opened: &Opened,
+        installations: &Installations,
+        caller: &Caller,
+        notices: &mut Vec<Notice>,
+    ) -> Self {
+        // Nobody is asked for the theme, so extensions for one are not used.
+        let circumstances = Circumstances::new(caller, Path::new("/"), None);
+        let mut find = |deploy, files, prefix: &Path| {
+            let parent = Parent { deploy, files, prefix };
+            Extensions::find(parent, installations, &circumstances, notices)
+        };
+        let app = opened.app.as_ref().zip(opened.app_files.as_ref());
+        let app = app.map(|(app, files)| find(app, files, &opened.base.app_prefix()));
+        let runtime = find(&opened.runtime, &opened.runtime_files, &opened.base.runtime_prefix());
+        Self { app, runtime }
+    }
+
+    /// The library cache, made if there is none; none where the runtime cannot have one (R224, R225).
+    fn cache(
+        &self,
+        opened: &Opened,
+        data: Option<&DataDirectory>,
+        caller: &Caller,
+        notices: &mut Vec<Notice>,
+    ) -> Result<Option<library_cache::Cache>, RunError> {
+        if opened.base.is_replaced() || !library_cache::is_possible(&opened.runtime_files) {
+            return Ok(None);
+        }
+        let directory = match data {
+            Some(data) => library_cache::Directory::of_application(data, data.path()),
+            None => library_cache::Directory::temporary(caller),
+        }?;
+        let (app, runtime) = (self.app.as_ref().and_then(Extensions::info), self.runtime.info());
+        let key = Key::new(Ingredients {
+            app_commit: opened.app.as_ref().map(|app| app.commit.as_str()),
+            runtime_commit: &opened.runtime.commit,
+            app_extensions: app.as_deref(),
+            runtime_extensions: runtime.as_deref(),
+        });
+        if let Some(cache) = directory.find(&key)? {
+            return Ok(Some(cache));
+        }
+        let mut sandbox = Sandbox::new();
+        opened.base.mount(&mut sandbox)?;
+        self.mount(opened, true, &mut sandbox)?;
+        Ok(Some(directory.make(&key, sandbox, library_cache::run, notices)?))
+    }
+
+    /// Mounts them, and has everything locked that is in use (R8).
+    fn mount(&self, opened: &Opened, cached: bool, sandbox: &mut Sandbox) -> Result<(), RunError> {
+        if let Some(files) = &opened.app_files {
+            lock::hold(sandbox, files, &opened.base.app_prefix())?;
+        }
+        lock::hold(sandbox, &opened.runtime_files, &opened.base.runtime_prefix())?;
+        for extensions in self.app.iter().chain([&self.runtime]) {
+            extensions.mount(sandbox)?;
+        }
+        if cached {
+            for extensions in self.app.iter().chain([&self.runtime]) {
+                extensions.configure(sandbox)?;
+            }
+            configuration::mount(sandbox, &opened.runtime_files)?;
+        }
+        Ok(())
+    }
+
+    /// Where libraries are searched for without a cache.
+    fn searched(&self) -> Libraries {
+        let app = self.app.as_ref().map(Extensions::library_directories).unwrap_or_default();
+        Libraries::Searched { app, runtime: self.runtime.library_directories() }
+    }
+}
+
+/// What `.flatpak-info` says besides versions.
+struct Facts<'a> {
+    sandbox: bool,
+    devel: bool,
+    data: Option<&'a Path>,
+    resolved: &'a Resolved,
+}
+
+/// The text of `.flatpak-info` (R240, R241).
+fn describe(
+    opened: &Opened,
+    extensions: &Attached,
+    context: &Context,
+    typed: &Context,
+    instance: &Instance,
+    facts: Facts<'_>,
+) -> Result<Vec<u8>, RunError> {
+    let one = |info: Option<String>| info.into_iter().collect::<Vec<_>>();
+    let app_extensions = one(extensions.app.as_ref().and_then(Extensions::info));
+    let runtime_extensions = one(extensions.runtime.info());
+    let app_path = opened.app.as_ref().map(|app| app.path.join("files"));
+    let runtime_path = opened.runtime.path.join("files");
+    let original = app_path.as_deref();
+    let (shown, is_replaced) = match &opened.base.app_instead {
+        None => (original, false),
+        Some(Substitute::Empty) => (None, true),
+        Some(Substitute::Tree(tree)) => (Some(tree.path()), true),
+    };
+    let app = opened.app.as_ref().zip(shown).map(|(app, path)| Part {
+        path,
+        original: original.filter(|_| is_replaced),
+        commit: Some(app.commit.as_str()),
+        extensions: &app_extensions,
+    });
+    let usr = opened.base.usr_instead.as_ref().map(Tree::path);
+    let runtime = Part {
+        path: usr.unwrap_or(&runtime_path),
+        original: usr.map(|_| runtime_path.as_path()),
+        commit: Some(opened.runtime.commit.as_str()),
+        extensions: &runtime_extensions,
+    };
+    let extra = typed.options();
+    let description = Description {
+        reference: &opened.main().reference,
+        runtime_reference: &opened.runtime.reference,
+        instance: Some(instance.id()),
+        data: facts.data,
+        original_app: original.filter(|_| app.is_none()),
+        app,
+        runtime,
+        session_bus_proxy: !facts.resolved.session_bus,
+        system_bus_proxy: !facts.resolved.system_bus,
+        sandbox: facts.sandbox,
+        build: false,
+        devel: facts.devel,
+        extra_arguments: &extra,
+    };
+    let mut file = KeyFile::default();
+    description.write(&mut file)?;
+    context.write(&mut file, Form::Flattened);
+    Ok(file.to_string().into_bytes())
+}
+
+/// The command, and who asked for it (R77).
+fn command(opened: &Opened, named: Option<OsString>) -> Result<OsString, RunError> {
+    if let Some(named) = named {
+        return Ok(named);
+    }
+    let Some(app) = &opened.app else {
+        return Ok(SHELL.into());
+    };
+    let own = Metadata::read(Kind::App, &app.metadata)?.command.filter(|text| !text.is_empty());
+    own.map(OsString::from)
+        .ok_or_else(|| RunError::NoCommand { application: Box::new(app.reference.clone()) })
+}
+
+/// Puts the command into the sandbox. No part of it is ever an option of anything (R233).
+fn run_as(
+    command: &OsStr,
+    arguments: &[OsString],
+    environment: &Environment,
+    sandbox: &mut Sandbox,
+) -> Result<(), RunError> {
+    let payload = &mut sandbox.request.payload;
+    let failed = |argument: &OsStr| {
+        let argument = argument.to_owned();
+        move |fault| RunError::Argument { argument, fault }
+    };
+    if command.as_bytes().contains(&b'/') {
+        payload.programs = vec![Program::new(command.as_bytes()).map_err(failed(command))?];
+    } else {
+        let path = environment.get("PATH").unwrap_or(OsStr::new("/app/bin:/usr/bin"));
+        let candidates = lookup::candidates(command, path);
+        let programs = candidates.iter().map(|path| Program::new(path.as_os_str().as_bytes()));
+        payload.programs = programs.filter_map(Result::ok).take(limits::PROGRAMS).collect();
+    }
+    payload.interpreter = Program::new(SHELL).ok();
+    let all = [command].into_iter().chain(arguments.iter().map(OsString::as_os_str));
+    let all = all.map(|word| Argument::new(word.as_bytes()).map_err(failed(word)));
+    payload.arguments = all.collect::<Result<_, _>>()?;
+    Ok(())
+}

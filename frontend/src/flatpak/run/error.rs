@@ -1,0 +1,96 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! Why an application does not run, in words for people.
+
+use std::ffi::OsString;
+
+use stockade_protocol::text::TextFault;
+
+use crate::environment::EnvironmentError;
+use crate::flatpak::choice::ChoiceError;
+use crate::flatpak::context::ContextError;
+use crate::flatpak::data::DataError;
+use crate::flatpak::deploy::DeployError;
+use crate::flatpak::files::SessionError;
+use crate::flatpak::forward::ForwardError;
+use crate::flatpak::info_file::PathError;
+use crate::flatpak::instance::InstanceError;
+use crate::flatpak::library_cache::LibraryCacheError;
+use crate::flatpak::metadata::MetadataError;
+use crate::flatpak::overrides::OverridesError;
+use crate::flatpak::reference::Reference;
+use crate::flatpak::tree::TreeError;
+use crate::message::shown;
+use crate::sandbox::SandboxError;
+use crate::seccomp::SeccompError;
+
+/// Why an application does not run.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum RunError {
+    /// Nothing says what to run in it (R77).
+    #[error(
+        "cannot run {application}\nits metadata names no command\nname one with --command=COMMAND"
+    )]
+    NoCommand {
+        /// The application.
+        application: Box<Reference>,
+    },
+    /// An argument that `execve(2)` does not take.
+    #[error("cannot pass the argument '{}' to the application\n{fault}", shown(argument))]
+    Argument {
+        /// As given.
+        argument: OsString,
+        /// What is wrong.
+        fault: TextFault,
+    },
+    /// Permissions cannot be understood.
+    #[error("cannot use the metadata of {reference}\n{source}")]
+    Context {
+        /// Whose they are.
+        reference: Box<Reference>,
+        /// Why.
+        source: ContextError,
+    },
+    /// There is no such application, or no runtime for it.
+    #[error(transparent)]
+    Choice(#[from] ChoiceError),
+    /// Its metadata are damaged.
+    #[error(transparent)]
+    Metadata(#[from] MetadataError),
+    /// It cannot be read.
+    #[error(transparent)]
+    Deploy(#[from] DeployError),
+    /// A directory in the place of its own cannot be used.
+    #[error(transparent)]
+    Tree(#[from] TreeError),
+    /// Overrides cannot be used.
+    #[error(transparent)]
+    Overrides(#[from] OverridesError),
+    /// There is no directory for its data.
+    #[error(transparent)]
+    Data(#[from] DataError),
+    /// There is no directory for the instance.
+    #[error(transparent)]
+    Instance(#[from] InstanceError),
+    /// There is no directory to meet services in.
+    #[error(transparent)]
+    Session(#[from] SessionError),
+    /// There is no library cache.
+    #[error(transparent)]
+    LibraryCache(#[from] LibraryCacheError),
+    /// A path cannot be written down.
+    #[error(transparent)]
+    Path(#[from] PathError),
+    /// A file on the command line cannot be shown to it.
+    #[error(transparent)]
+    Forward(#[from] ForwardError),
+    /// A variable cannot be.
+    #[error(transparent)]
+    Environment(#[from] EnvironmentError),
+    /// There is no filter for system calls.
+    #[error(transparent)]
+    Seccomp(#[from] SeccompError),
+    /// The sandbox cannot be described.
+    #[error(transparent)]
+    Sandbox(#[from] SandboxError),
+}
