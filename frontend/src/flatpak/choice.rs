@@ -6,6 +6,7 @@ use std::ffi::{OsStr, OsString};
 use super::deploy::{self, Deploy, DeployError};
 use super::directory::DirectoryError;
 use super::installation::{Installation, Installations};
+use super::matching::{MatchError, the_one};
 use super::metadata::{Metadata, MetadataError};
 use super::reference::{Arch, Branch, Id, Kind, Reference, ReferenceError, Wanted};
 use super::selection::{Selection, SelectionError};
@@ -107,6 +108,9 @@ pub enum ChoiceError {
     /// What an application says of itself cannot be used.
     #[error(transparent)]
     Metadata(#[from] MetadataError),
+    /// It is not definite which runtime is meant.
+    #[error(transparent)]
+    Match(#[from] MatchError),
     /// There is no such installation.
     #[error(transparent)]
     Selection(#[from] SelectionError),
@@ -151,6 +155,7 @@ impl Choice {
                 Kind::App => find(&selected, &reference, options.commit.as_deref())?,
                 Kind::Runtime => {
                     let commit = options.commit.as_ref().or(options.runtime_commit.as_ref());
+                    let reference = runtime(wanted, options, reference, &selected)?;
                     find(&selected, &reference, commit.map(OsString::as_os_str))?
                 }
             };
@@ -207,6 +212,24 @@ fn name(
         arch: arch.or(current_arch).unwrap_or_else(Arch::native),
         branch: branch.or(current_branch).unwrap_or_else(Branch::master),
     })
+}
+
+/// The runtime that is meant (R13): it has no current branch, but often there is only one.
+fn runtime(
+    wanted: &Wanted,
+    options: &Options,
+    by_default: Reference,
+    installations: &[&Installation],
+) -> Result<Reference, ChoiceError> {
+    let branch = wanted.branch.clone().or_else(|| options.branch.clone());
+    let arch = Some(by_default.arch.clone());
+    let wanted = Wanted { kind: Some(Kind::Runtime), id: wanted.id.clone(), arch, branch };
+    match the_one(&wanted, installations) {
+        Ok((_, reference)) => Ok(reference),
+        // Said of an application, if nothing else is found.
+        Err(MatchError::None { .. }) => Ok(by_default),
+        Err(error @ (MatchError::Several { .. } | MatchError::Directory(_))) => Err(error.into()),
+    }
 }
 
 fn current(

@@ -17,7 +17,7 @@ use std::fmt::Write as _;
 use std::os::fd::{AsFd as _, OwnedFd};
 use std::path::{Path, PathBuf};
 
-use stockade_protocol::request::Access;
+use stockade_protocol::request::{Access, Content, Operation};
 
 use self::condition::Circumstances;
 use self::finder::Finder;
@@ -28,7 +28,7 @@ use super::deploy::Deploy;
 use super::installation::Installation;
 use super::reference::{Arch, Branch, Id, Kind, Reference};
 use crate::message::{Notice, shown};
-use crate::sandbox::{Sandbox, SandboxError, sandbox_path};
+use crate::sandbox::{Sandbox, SandboxError, place, sandbox_path};
 
 /// Where the dynamic linker is told of the directories of extensions (R220).
 pub const CONFIGURATION: &str = "/run/flatpak/ld.so.conf.d";
@@ -174,7 +174,9 @@ impl Extensions {
         for (number, (extension, directory)) in (1_u32..).zip(self.libraries()) {
             let name = format!("{}-{number:03}-{}.conf", self.kind.word(), extension.id);
             let text = [directory.as_os_str().as_bytes(), b"\n"].concat();
-            sandbox.file(&Path::new(CONFIGURATION).join(name), 0o444, text)?;
+            let destination = place(&Path::new(CONFIGURATION).join(name))?;
+            let content = Content::Bytes(text);
+            sandbox.push(Operation::Data { destination, mode: 0o444, content, writable: false });
         }
         Ok(())
     }

@@ -17,7 +17,7 @@ use rustix::io::Errno;
 use stockade_protocol::request;
 
 pub use passed::{PassedError, PassedObject};
-pub use session::{SessionError, link_members, meeting_place};
+pub use session::{SessionError, link_members, meeting_place, members};
 
 use super::data::{self, DataDirectory};
 use super::file_access::Visible;
@@ -260,7 +260,7 @@ impl Files {
             dirs.put(&place, sandbox)?;
         }
         if cover {
-            sandbox.tmpfs(Path::new(X11_SOCKETS), 0o1777)?;
+            sandbox.tmpfs(Path::new(X11_SOCKETS), 0o755)?;
         }
         for object in session.passed {
             object.put(sandbox)?;

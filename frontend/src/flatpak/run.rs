@@ -287,8 +287,14 @@ pub fn plan(
         members: &mut members,
     };
     socket::prepare(&resolved.permissions, &mut wiring)?;
-    if let Some(shared) = &shared {
-        files::link_members(&shared.runtime()?.0, &members, &mut notices);
+    match &shared {
+        Some(shared) => files::link_members(&shared.runtime()?.0, &members, &mut notices),
+        None => {
+            for (name, target) in files::members(&members) {
+                let path = caller.sandbox_runtime_directory().join(name);
+                sandbox.symlink(Path::new(&target), &path)?;
+            }
+        }
     }
 
     let mut policy = seccomp::Policy::of(&resolved.permissions.features);

@@ -110,7 +110,7 @@ fn described(sandbox: &Sandbox) -> Vec<String> {
             let target = String::from_utf8(target.as_bytes().to_vec()).unwrap();
             return format!("link {} > {target}", path(destination));
         }
-        if let Operation::File { destination, content: Content::Bytes(bytes), .. } = operation {
+        if let Operation::Data { destination, content: Content::Bytes(bytes), .. } = operation {
             return format!("file {} {}", path(destination), String::from_utf8_lossy(bytes));
         }
         panic!("{operation:?}");

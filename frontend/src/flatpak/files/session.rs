@@ -50,12 +50,18 @@ pub fn meeting_place(id: &Id, caller: &Caller) -> Result<OwnedFd, SessionError> 
         .map_err(|errno| SessionError::Open { path: runtime.join(below), errno })
 }
 
+/// The symlinks of the runtime directory inside: their names and what they say (R93). `members` are the
+/// names of what is provided in `/run/flatpak`.
+pub fn members(members: &BTreeSet<String>) -> impl Iterator<Item = (&str, String)> {
+    let info = ("flatpak-info", String::from("../../../.flatpak-info"));
+    let members = members.iter().map(|name| (name.as_str(), format!("../../flatpak/{name}")));
+    [info].into_iter().chain(members)
+}
+
 /// Makes the symlinks of the runtime directory inside, in the directory that is mounted there (R93).
 /// `members` are the names of what is provided in `/run/flatpak`.
 pub fn link_members(directory: impl AsFd, members: &BTreeSet<String>, notices: &mut Vec<Notice>) {
-    let info = ("flatpak-info", String::from("../../../.flatpak-info"));
-    let members = members.iter().map(|name| (name.as_str(), format!("../../flatpak/{name}")));
-    for (name, target) in [info].into_iter().chain(members) {
+    for (name, target) in self::members(members) {
         if let Err(reason) = link(&directory, name, &target) {
             notices.push(Notice::Warning(format!(
                 "cannot provide '{}' in the runtime directory of the application\n{reason}",

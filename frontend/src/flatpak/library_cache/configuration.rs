@@ -7,8 +7,8 @@ use std::path::Path;
 use rustix::fs::{FileType, OFlags};
 
 use crate::flatpak::beneath::{self, Links};
-use crate::sandbox::{Sandbox, SandboxError};
-use stockade_protocol::request::Access;
+use crate::sandbox::{Sandbox, SandboxError, place};
+use stockade_protocol::request::{Access, Content, Operation};
 
 /// The file in the runtime.
 const RUNTIME: &str = "etc/ld.so.conf";
@@ -38,7 +38,9 @@ pub fn generated(runtime: impl AsFd) -> Option<&'static str> {
 /// If there are too many descriptors.
 pub fn mount(sandbox: &mut Sandbox, runtime: impl AsFd) -> Result<(), SandboxError> {
     if let Some(text) = generated(&runtime) {
-        return sandbox.file(Path::new(SANDBOX), 0o644, text.into());
+        let (destination, content) = (place(Path::new(SANDBOX))?, Content::Bytes(text.into()));
+        sandbox.push(Operation::Data { destination, mode: 0o644, content, writable: false });
+        return Ok(());
     }
     match beneath::open(&runtime, Path::new(RUNTIME), OFlags::PATH, Links::Inside) {
         Ok(file) => {
@@ -55,7 +57,6 @@ mod tests {
     use crate::filesystem::locate::tests::Scratch;
     use crate::sandbox::open_path;
     use std::os::unix::fs::symlink;
-    use stockade_protocol::request::{Content, Operation};
 
     #[test]
     fn r227_an_empty_file_is_filled() {
@@ -72,7 +73,7 @@ mod tests {
             sandbox.request.operations
         };
         match operations("empty").as_slice() {
-            [Operation::File { content: Content::Bytes(bytes), .. }] => {
+            [Operation::Data { content: Content::Bytes(bytes), .. }] => {
                 assert_eq!(bytes, GENERATED.as_bytes());
             }
             other => panic!("{other:?}"),
