@@ -469,10 +469,10 @@ impl<'a> Launch<'a> {
 
     /// Writes to the status descriptor. Nobody reading it any more is not an error.
     fn status(&self, line: &str) {
-        if let Some(fd) = &self.options.json_status {
-            if let Ok(copy) = fd.try_clone() {
-                std::fs::File::from(copy).write_all(line.as_bytes()).ok();
-            }
+        if let Some(fd) = &self.options.json_status
+            && let Ok(copy) = fd.try_clone()
+        {
+            std::fs::File::from(copy).write_all(line.as_bytes()).ok();
         }
     }
 }

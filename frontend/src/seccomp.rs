@@ -113,10 +113,10 @@ fn compile(policy: &Policy) -> Result<ScmpFilterContext, LibraryError> {
     let refusal = ScmpAction::Errno(Errno::PERM.raw_os_error());
     let mut filter = ScmpFilterContext::new(ScmpAction::Allow)?;
     filter.set_act_badarch(ScmpAction::KillProcess)?; // R176
-    if policy.multiarch {
-        if let Some(compat) = compat() {
-            filter.add_arch(compat)?;
-        }
+    if policy.multiarch
+        && let Some(compat) = compat()
+    {
+        filter.add_arch(compat)?;
     }
 
     // A name that this architecture lacks is a rule for nothing; one that the library lacks is an

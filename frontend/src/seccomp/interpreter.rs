@@ -47,7 +47,7 @@ pub(crate) fn run(program: &[u8], call: &Call) -> Answer {
         let mut branch = |taken: bool| at = at.saturating_add(if taken { yes } else { no });
         match code {
             0x20 => {
-                assert!(slot % 4 == 0, "loads are aligned");
+                assert!(slot.is_multiple_of(4), "loads are aligned");
                 let word = data.chunks_exact(4).nth(slot / 4).expect("a load leaves the data");
                 a = u32::from_ne_bytes(word.try_into().unwrap());
             }

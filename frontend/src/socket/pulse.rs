@@ -48,10 +48,11 @@ fn setting(path: &Path, includes: usize) -> Option<String> {
             if let Some(includes) = includes.checked_sub(1) {
                 found = setting(&file, includes).or(found);
             }
-        } else if let Some((key, value)) = line.split_once('=') {
-            if key.trim() == "default-server" && !value.trim().is_empty() {
-                found = Some(value.trim().to_owned());
-            }
+        } else if let Some((key, value)) = line.split_once('=')
+            && key.trim() == "default-server"
+            && !value.trim().is_empty()
+        {
+            found = Some(value.trim().to_owned());
         }
     }
     found

@@ -152,11 +152,12 @@ fn settle(
             )));
         }
     }
-    if access == Access::Create && making {
-        if let Err(errno) = located.make(0o755) {
-            let reason = errno.into();
-            return Err(notice(&ExportError::Create { path, reason }));
-        }
+    if access == Access::Create
+        && making
+        && let Err(errno) = located.make(0o755)
+    {
+        let reason = errno.into();
+        return Err(notice(&ExportError::Create { path, reason }));
     }
     let Some(object) = &located.object else {
         return Err(notice(&ExportError::Missing { path }));

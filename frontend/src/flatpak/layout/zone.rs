@@ -54,10 +54,10 @@ pub(super) fn prepare(
 fn written(path: &Path) -> Vec<u8> {
     let mut text = Vec::new();
     let most = u64::try_from(NAME_BYTES).unwrap_or_default();
-    if let Ok(file) = std::fs::File::open(path) {
-        if file.take(most).read_to_end(&mut text).is_err() {
-            text.clear();
-        }
+    if let Ok(file) = std::fs::File::open(path)
+        && file.take(most).read_to_end(&mut text).is_err()
+    {
+        text.clear();
     }
     text
 }

@@ -229,10 +229,10 @@ impl Directory {
             if !is_workshop {
                 continue;
             }
-            if let Ok(workshop) = self.enter(name.to_owned()) {
-                if is_abandoned(&workshop.directory) {
-                    self.clear(&workshop);
-                }
+            if let Ok(workshop) = self.enter(name.to_owned())
+                && is_abandoned(&workshop.directory)
+            {
+                self.clear(&workshop);
             }
         }
     }
