@@ -48,5 +48,7 @@ pub mod scope;
 pub mod seccomp;
 #[cfg(feature = "exec")]
 pub mod socket;
+#[cfg(feature = "exec")]
+pub mod systemd;
 pub mod terminal;
 pub mod wire;

@@ -1,0 +1,142 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! A conversation with a D-Bus peer, with no bus between: no name is asked for, and signals come
+//! without being subscribed to. All of it ends at a moment that is set when it begins.
+
+use std::io::{self, BufRead as _, BufReader, Read, Write as _};
+use std::os::unix::net::UnixStream;
+use std::path::Path;
+use std::time::{Duration, Instant};
+
+use rustix::net::sockopt::{Timeout, set_socket_timeout};
+use rustix::net::{AddressFamily, SocketAddrUnix, SocketFlags, SocketType, connect, socket_with};
+
+use super::message::{Message, MessageError, PREFIX};
+
+/// The longest line of the authentication that is read.
+const LINE: u64 = 1024;
+
+/// An authenticated connection.
+#[derive(Debug)]
+pub(super) struct Connection {
+    reader: BufReader<Timed>,
+}
+
+/// Why a conversation ended.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum ConnectionError {
+    /// No bytes.
+    #[error("{0}")]
+    Io(#[from] io::Error),
+    /// It does not want to talk to this user.
+    #[error("it does not accept this user")]
+    Rejected,
+    /// Not the right bytes.
+    #[error("{0}")]
+    Message(#[from] MessageError),
+}
+
+impl Connection {
+    /// Connects to the socket `path` as the user `uid`, for `patience` from now.
+    ///
+    /// # Errors
+    /// [`ConnectionError`]. [`io::ErrorKind::NotFound`] and [`io::ErrorKind::ConnectionRefused`]
+    /// tell that nobody is there.
+    pub(super) fn open(path: &Path, uid: u32, patience: Duration) -> Result<Self, ConnectionError> {
+        // Too far away for the clock is as good as never.
+        let now = Instant::now();
+        let deadline = now.checked_add(patience).unwrap_or(now);
+        let flags = SocketFlags::CLOEXEC;
+        let socket = socket_with(AddressFamily::UNIX, SocketType::STREAM, flags, None)
+            .map_err(io::Error::from)?;
+        // Who listens but never answers has a queue, and connecting waits for room in it.
+        set_socket_timeout(&socket, Timeout::Send, Some(patience)).map_err(io::Error::from)?;
+        let address = SocketAddrUnix::new(path).map_err(io::Error::from)?;
+        connect(&socket, &address).map_err(|errno| late(errno.into()))?;
+        let timed = Timed { stream: UnixStream::from(socket), deadline };
+        let mut connection = Self { reader: BufReader::new(timed) };
+        connection.authenticate(uid)?;
+        Ok(connection)
+    }
+
+    /// The mechanism EXTERNAL: the kernel tells the peer who we are, and we say the same.
+    fn authenticate(&mut self, uid: u32) -> Result<(), ConnectionError> {
+        let identity: String =
+            uid.to_string().bytes().map(|digit| format!("{digit:02x}")).collect();
+        self.send(format!("\0AUTH EXTERNAL {identity}\r\n").as_bytes())?;
+        let mut line = Vec::new();
+        self.reader.by_ref().take(LINE).read_until(b'\n', &mut line)?;
+        if !line.starts_with(b"OK ") || !line.ends_with(b"\r\n") {
+            return Err(ConnectionError::Rejected);
+        }
+        self.send(b"BEGIN\r\n")
+    }
+
+    /// Sends bytes.
+    ///
+    /// # Errors
+    /// [`ConnectionError::Io`].
+    pub(super) fn send(&mut self, bytes: &[u8]) -> Result<(), ConnectionError> {
+        let timed = self.reader.get_ref();
+        timed.stream.set_write_timeout(Some(timed.remaining()?))?;
+        let mut stream = &timed.stream;
+        Ok(stream.write_all(bytes).map_err(late)?)
+    }
+
+    /// Waits for the next message.
+    ///
+    /// # Errors
+    /// [`ConnectionError`].
+    pub(super) fn receive(&mut self) -> Result<Message, ConnectionError> {
+        let mut prefix = [0; PREFIX];
+        self.read(&mut prefix)?;
+        let mut bytes = prefix.to_vec();
+        bytes.resize(PREFIX.saturating_add(Message::rest(&prefix)?), 0);
+        if let Some(rest) = bytes.get_mut(PREFIX..) {
+            self.read(rest)?;
+        }
+        Ok(Message::decode(&bytes)?)
+    }
+
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<()> {
+        self.reader.read_exact(buffer).map_err(|error| {
+            if error.kind() == io::ErrorKind::UnexpectedEof {
+                io::Error::new(io::ErrorKind::UnexpectedEof, "it hung up")
+            } else {
+                error
+            }
+        })
+    }
+}
+
+/// A stream that is read until a moment.
+#[derive(Debug)]
+struct Timed {
+    stream: UnixStream,
+    deadline: Instant,
+}
+
+impl Timed {
+    fn remaining(&self) -> io::Result<Duration> {
+        let remaining = self.deadline.saturating_duration_since(Instant::now());
+        // To the kernel, no time is all the time there is.
+        if remaining.is_zero() { Err(too_late()) } else { Ok(remaining) }
+    }
+}
+
+impl Read for Timed {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        self.stream.set_read_timeout(Some(self.remaining()?))?;
+        let mut stream = &self.stream;
+        stream.read(buffer).map_err(late)
+    }
+}
+
+/// What the kernel says when the time is up.
+fn late(error: io::Error) -> io::Error {
+    if error.kind() == io::ErrorKind::WouldBlock { too_late() } else { error }
+}
+
+fn too_late() -> io::Error {
+    io::Error::new(io::ErrorKind::TimedOut, "it does not answer")
+}
