@@ -54,6 +54,12 @@ impl Name {
         let text = name.to_str().filter(fits);
         text.map(|text| Self(text.to_owned())).ok_or_else(|| NameError { name: name.to_owned() })
     }
+
+    /// As given.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
 }
 
 /// Why there is no home for the sandbox.

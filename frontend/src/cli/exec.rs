@@ -6,7 +6,7 @@
 
 use std::ffi::{OsStr, OsString};
 use std::os::unix::ffi::OsStrExt as _;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use clap::builder::ValueParser;
 use clap::{Arg, ArgAction, ArgMatches, Command, value_parser};
@@ -20,6 +20,9 @@ use crate::home::{Name, NameError};
 use crate::launch::{self, FAILED, Helper, NOT_FOUND};
 use crate::message::{self, shown};
 use crate::permission::{Change, Device, Feature, Permissions, Share, Socket, WordError};
+use crate::systemd::limit::{Limit, LimitError, Limits};
+use crate::systemd::unit::Scope;
+use crate::systemd::{self, SystemdError};
 
 /// A value that cannot be used.
 #[derive(Debug, thiserror::Error)]
@@ -37,6 +40,9 @@ pub enum UsageError {
     /// No name.
     #[error(transparent)]
     Name(#[from] NameError),
+    /// No limit.
+    #[error(transparent)]
+    Limit(#[from] LimitError),
     /// No assignment.
     #[error(
         "cannot set '{}'\nit is not of the form VARIABLE=VALUE\nwrite --env=VARIABLE=VALUE",
@@ -227,6 +233,12 @@ pub fn arguments(command: Command) -> Command {
         )))
         .arg(many(value("allow-tcp-bind", "PORT", port(), "Allow TCP servers on this port only")))
         .arg(many(value(
+            "limit",
+            "WHAT=VALUE",
+            text(),
+            "Limit what it may use, by systemd: memory=BYTES[K|M|G|T], tasks=N, cpu=N%",
+        )))
+        .arg(many(value(
             "pass-fd",
             "N",
             number(),
@@ -258,6 +270,8 @@ pub fn arguments(command: Command) -> Command {
 pub struct Arguments {
     /// The sandbox.
     pub options: exec::Options,
+    /// What it may use.
+    pub limits: Limits,
     /// Prints it and stops.
     pub print_spec: bool,
     /// Ends with the caller.
@@ -277,6 +291,10 @@ pub fn read(matches: &ArgMatches) -> Result<Arguments, UsageError> {
     let text = |name| matches.get_one::<OsString>(name);
     let path = |name| matches.get_one::<PathBuf>(name).cloned();
     let command = matches.get_many("command").into_iter().flatten().cloned().collect();
+    let mut limits = Limits::default();
+    for typed in matches.get_many::<OsString>("limit").into_iter().flatten() {
+        limits.set(Limit::parse(typed)?);
+    }
     let options = exec::Options {
         permissions: permissions(matches)?,
         name: text("name").map(|name| Name::new(name)).transpose()?,
@@ -292,6 +310,7 @@ pub fn read(matches: &ArgMatches) -> Result<Arguments, UsageError> {
     };
     Ok(Arguments {
         options,
+        limits,
         print_spec: matches.get_flag("print-spec"),
         die_with_parent: matches.get_flag("die-with-parent"),
         json_status: matches.get_one("json-status-fd").copied(),
@@ -323,6 +342,8 @@ enum Failure {
     #[error("cannot print the sandbox as JSON\n{0}")]
     Json(#[from] serde_json::Error),
     #[error(transparent)]
+    Systemd(#[from] SystemdError),
+    #[error(transparent)]
     Launch(#[from] launch::LaunchError),
 }
 
@@ -335,7 +356,8 @@ impl Failure {
             | Self::Caller(_)
             | Self::Exec(_)
             | Self::Descriptor(_)
-            | Self::Json(_) => FAILED,
+            | Self::Json(_)
+            | Self::Systemd(_) => FAILED,
         }
     }
 }
@@ -360,7 +382,13 @@ fn try_run(matches: ArgMatches) -> Result<u8, Failure> {
     let passed = exec::inherit(&arguments.options.pass)?;
     let json_status = arguments.json_status.map(descriptor::inherited).transpose()?;
     let limit = descriptor_limit::raise();
-    let helper = if arguments.print_spec { None } else { Some(Helper::start()?) };
+    let helper = if arguments.print_spec {
+        None
+    } else {
+        // The helper, and with it the sandbox, is in the scope from its first moment.
+        confine(&arguments)?;
+        Some(Helper::start()?)
+    };
     let mut plan = exec::plan(&arguments.options, &Caller::current()?, passed)?;
     plan.sandbox.request.payload.limits.extend(limit);
     message::notices(&plan.notices, arguments.verbose);
@@ -376,6 +404,26 @@ fn try_run(matches: ArgMatches) -> Result<u8, Failure> {
         on_start: None,
     };
     Ok(helper.run(plan.sandbox, &options)?.exit_code())
+}
+
+/// Moves this process to where the limits hold. Without any, systemd is not asked for anything.
+fn confine(arguments: &Arguments) -> Result<(), SystemdError> {
+    if !arguments.limits.is_empty() {
+        let scope = scope(&arguments.options, std::process::id());
+        let notice = systemd::join(&scope, &arguments.limits)?;
+        message::notices(notice.as_slice(), arguments.verbose);
+    }
+    Ok(())
+}
+
+/// The scope of a sandbox: called as it is, or as the command.
+fn scope(options: &exec::Options, pid: u32) -> Scope {
+    let command = options
+        .command
+        .first()
+        .map_or(OsStr::new(""), |command| Path::new(command).file_name().unwrap_or(command));
+    let name = options.name.as_ref().map_or(command, |name| OsStr::new(name.as_str()));
+    Scope::new("stockade", name, &pid.to_string())
 }
 
 #[cfg(test)]
@@ -469,10 +517,29 @@ mod tests {
             "--env==b",
             "--unset-env=A=b",
             "--name=../x",
+            "--limit=memory=0",
+            "--limit=swap=1G",
         ] {
             let text = parse(&[argument, "ls"]).unwrap_err().to_string();
             assert!(text.starts_with("cannot ") && text.lines().count() >= 2, "{argument}: {text}");
         }
+    }
+
+    #[test]
+    fn of_two_limits_of_a_kind_the_later_one_holds() {
+        let arguments =
+            parsed(&["--limit=memory=1G", "--limit", "tasks=9", "--limit=memory=2G", "ls"]);
+        let limits: Vec<_> = arguments.limits.iter().collect();
+        assert_eq!(limits, [Limit::Memory(2 << 30), Limit::Tasks(9)]);
+        assert!(parsed(&["ls", "--limit=memory=1G"]).limits.is_empty());
+    }
+
+    #[test]
+    fn r151_a_scope_is_called_as_the_sandbox_or_the_command() {
+        let name = |arguments: &[&str]| scope(&parsed(arguments).options, 7).name().to_owned();
+        assert_eq!(name(&["/usr/bin/g++"]), "app-stockade-g\\x2b\\x2b-7.scope");
+        assert_eq!(name(&["/.."]), "app-stockade-\\x2f..-7.scope");
+        assert_eq!(name(&["--name=a-b", "ls"]), "app-stockade-a\\x2db-7.scope");
     }
 
     #[test]

@@ -10,13 +10,14 @@ use crate::filesystem::token::{self, Place};
 use crate::fuzz::{Dice, every};
 use crate::home::Name;
 use crate::permission::{Device, Feature, Share, Socket};
+use crate::systemd::limit::Limit;
 
 /// What plain `cargo test` does.
 const BRIEF: Range<u64> = 0..20_000;
 const BRIEF_LINES: Range<u64> = 0..1_000;
 
 /// Parts of words that mean something to one reader or another, and what lies beside them.
-const PARTS: [&str; 40] = [
+const PARTS: [&str; 44] = [
     "/",
     "//",
     "~",
@@ -57,10 +58,14 @@ const PARTS: [&str; 40] = [
     "=",
     "A=b",
     "usb",
+    "memory=",
+    "cpu=",
+    "9",
+    "G",
 ];
 
 /// Options of `stockade exec`, and what looks like one.
-const OPTIONS: [&str; 24] = [
+const OPTIONS: [&str; 25] = [
     "--share",
     "--unshare",
     "--filesystem",
@@ -80,6 +85,7 @@ const OPTIONS: [&str; 24] = [
     "--cwd",
     "--hostname",
     "--pass-fd",
+    "--limit",
     "--allow-tcp-connect",
     "--verbose",
     "--",
@@ -118,6 +124,7 @@ fn read_word(number: u64) -> bool {
     text(Socket::parse_without_buses(&word).map(drop).map_err(|error| said(&error)));
     text(Device::parse(&word).map(drop).map_err(|error| said(&error)));
     text(Feature::parse(&word).map(drop).map_err(|error| said(&error)));
+    text(Limit::parse(&word).map(drop).map_err(|error| said(&error)));
     text(Name::new(&word).map(drop).map_err(|error| said(&error)));
     match token::parse_persist(&word) {
         Ok(path) => assert!(!leaves(&path), "{path}"),
