@@ -13,6 +13,7 @@ mod fuzz;
 pub mod info;
 pub mod installations;
 pub mod kill;
+pub mod limit;
 pub mod list;
 mod order;
 pub mod overriding;

@@ -11,6 +11,7 @@ use std::path::{Path, PathBuf};
 use clap::builder::ValueParser;
 use clap::{Arg, ArgAction, ArgMatches, Command, value_parser};
 
+use super::limit;
 use crate::caller::{Caller, CallerError};
 use crate::descriptor::{self, DescriptorError};
 use crate::descriptor_limit;
@@ -20,7 +21,7 @@ use crate::home::{Name, NameError};
 use crate::launch::{self, FAILED, Helper, NOT_FOUND};
 use crate::message::{self, shown};
 use crate::permission::{Change, Device, Feature, Permissions, Share, Socket, WordError};
-use crate::systemd::limit::{Limit, LimitError, Limits};
+use crate::systemd::limit::{LimitError, Limits};
 use crate::systemd::unit::Scope;
 use crate::systemd::{self, SystemdError};
 
@@ -232,12 +233,7 @@ pub fn arguments(command: Command) -> Command {
             "Allow TCP connections to this port only",
         )))
         .arg(many(value("allow-tcp-bind", "PORT", port(), "Allow TCP servers on this port only")))
-        .arg(many(value(
-            "limit",
-            "WHAT=VALUE",
-            text(),
-            "Limit what it may use, by systemd: memory=BYTES[K|M|G|T], tasks=N, cpu=N%",
-        )))
+        .arg(limit::argument())
         .arg(many(value(
             "pass-fd",
             "N",
@@ -291,10 +287,7 @@ pub fn read(matches: &ArgMatches) -> Result<Arguments, UsageError> {
     let text = |name| matches.get_one::<OsString>(name);
     let path = |name| matches.get_one::<PathBuf>(name).cloned();
     let command = matches.get_many("command").into_iter().flatten().cloned().collect();
-    let mut limits = Limits::default();
-    for typed in matches.get_many::<OsString>("limit").into_iter().flatten() {
-        limits.set(Limit::parse(typed)?);
-    }
+    let limits = limit::read(matches)?;
     let options = exec::Options {
         permissions: permissions(matches)?,
         name: text("name").map(|name| Name::new(name)).transpose()?,
@@ -429,6 +422,7 @@ fn scope(options: &exec::Options, pid: u32) -> Scope {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::systemd::limit::Limit;
     use std::collections::BTreeSet;
 
     fn parse(arguments: &[&str]) -> Result<Arguments, UsageError> {

@@ -2,7 +2,7 @@
 //! `stockade run`: its options, which are those of `flatpak run` (R234-R239), and what becomes of
 //! them.
 
-use std::ffi::OsString;
+use std::ffi::{OsStr, OsString};
 use std::io::Write as _;
 use std::os::fd::OwnedFd;
 use std::path::PathBuf;
@@ -24,6 +24,9 @@ use crate::flatpak::sudo::{self, SudoError};
 use crate::flatpak::tree::{Tree, TreeError};
 use crate::launch::{self, Helper};
 use crate::message;
+use crate::systemd::limit::LimitError;
+use crate::systemd::unit::Scope;
+use crate::systemd::{self, SystemdError};
 
 /// The status for everything that is not the application's own doing (R167).
 const FAILED: u8 = 1;
@@ -68,6 +71,7 @@ pub fn arguments(command: Command) -> Command {
         .arg(flag("no-session-bus", "Give no session bus"))
         .arg(flag("no-a11y-bus", "Give no accessibility bus"))
         .arg(flag("no-documents-portal", "Give no access to the documents portal"))
+        .arg(super::limit::argument())
         .arg(flag("verbose", "Say what was left out").short('v'));
     context::arguments(command).arg(
         Arg::new("application")
@@ -100,6 +104,10 @@ enum Failure {
     #[error(transparent)]
     Run(#[from] Box<RunError>),
     #[error(transparent)]
+    Limit(#[from] LimitError),
+    #[error(transparent)]
+    Systemd(#[from] SystemdError),
+    #[error(transparent)]
     Launch(#[from] launch::LaunchError),
 }
 
@@ -125,6 +133,7 @@ fn try_run(matches: ArgMatches) -> Result<u8, Failure> {
     let options = options(&matches, given.context, arguments)?;
     let instance_id = matches.get_one("instance-id-fd").copied().map(descriptor::inherited);
     let instance_id = instance_id.transpose()?;
+    let limits = super::limit::read(&matches)?;
     let die_with_parent = matches.get_flag("die-with-parent");
     let verbose = matches.get_flag("verbose");
     drop(matches);
@@ -133,7 +142,10 @@ fn try_run(matches: ArgMatches) -> Result<u8, Failure> {
     let (installations, mut notices) = Installations::discover(&caller);
     notices.extend(given.notices);
     let plan = run::plan(&wanted, options, &caller, &installations, notices).map_err(Box::new)?;
-    let run::Plan { mut sandbox, instance, notices } = plan;
+    let run::Plan { mut sandbox, instance, mut notices } = plan;
+    // R151: before there is a process that is to be in it.
+    let scope = Scope::new("flatpak", OsStr::new(wanted.id.as_str()), &instance.id.to_string());
+    notices.extend(systemd::join(&scope, &limits)?);
     sandbox.request.payload.limits.extend(limit);
     message::notices(&notices, verbose);
 

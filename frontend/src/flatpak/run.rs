@@ -269,12 +269,12 @@ pub fn plan(
     mount_info(&info, &mut sandbox)?;
 
     device::prepare(&resolved.permissions.devices, terminal::console(), &mut sandbox)?;
-    if resolved.per_app_dev_shm && !resolved.permissions.devices.contains(&Device::Shm) {
-        if let Some(shared) = &shared {
-            let (memory, path) = shared.shared_memory(Path::new(shared_memory::HOST))?;
-            let place = Path::new("/dev/shm");
-            sandbox.bind_descriptor(memory, &path, place, Access::ReadWrite)?;
-        }
+    let own_memory =
+        resolved.per_app_dev_shm && !resolved.permissions.devices.contains(&Device::Shm);
+    if let Some(shared) = shared.as_ref().filter(|_| own_memory) {
+        let (memory, path) = shared.shared_memory(Path::new(shared_memory::HOST))?;
+        let place = Path::new("/dev/shm");
+        sandbox.bind_descriptor(memory, &path, place, Access::ReadWrite)?;
     }
     let mut members: BTreeSet<String> = [".flatpak", "app"].map(str::to_owned).into();
     let mut wiring = Wiring {
