@@ -23,7 +23,7 @@ pub mod size;
 pub mod table;
 pub mod usage;
 
-use std::ffi::OsString;
+use std::ffi::{OsStr, OsString};
 use std::io::Write as _;
 
 use clap::{Arg, ArgAction, ArgMatches, Command};
@@ -47,8 +47,9 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> u8 {
     match command().try_get_matches_from(&arguments) {
         Ok(matches) => dispatch(matches),
         Err(error) if error.use_stderr() => {
-            message::error(&usage::explain(&error, arguments.get(1).map(OsString::as_os_str)));
-            FAILED
+            let subcommand = arguments.get(1).map(OsString::as_os_str);
+            message::error(&usage::explain(&error, subcommand));
+            if subcommand == Some(OsStr::new("run")) { run::FAILED } else { FAILED }
         }
         // The help or the version, as asked. A closed stdout is nobody's error.
         Err(text) => {

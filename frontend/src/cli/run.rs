@@ -11,9 +11,11 @@ use clap::{Arg, ArgAction, ArgMatches, Command, value_parser};
 
 use super::context::{self, OptionError};
 use super::installations;
+use crate::bwrap::{inherit, signals};
 use crate::caller::{Caller, CallerError};
 use crate::descriptor::{self, DescriptorError};
 use crate::descriptor_limit;
+use crate::exec::{self, ExecError, Passed};
 use crate::flatpak::choice::{self, RuntimeParts};
 use crate::flatpak::files::{PassedError, PassedObject};
 use crate::flatpak::installation::Installations;
@@ -29,7 +31,7 @@ use crate::systemd::unit::Scope;
 use crate::systemd::{self, SystemdError};
 
 /// The status for everything that is not the application's own doing (R167).
-const FAILED: u8 = 1;
+pub const FAILED: u8 = 1;
 
 /// Adds the options of `stockade run` to its command.
 #[must_use]
@@ -104,6 +106,8 @@ enum Failure {
     #[error(transparent)]
     Run(#[from] Box<RunError>),
     #[error(transparent)]
+    Inherit(#[from] ExecError),
+    #[error(transparent)]
     Limit(#[from] LimitError),
     #[error(transparent)]
     Systemd(#[from] SystemdError),
@@ -124,6 +128,9 @@ pub fn run(matches: ArgMatches) -> u8 {
 }
 
 fn try_run(matches: ArgMatches) -> Result<u8, Failure> {
+    // First of all: what is opened later would look like the caller's.
+    let passed = exec::inherit(&inherited(&matches))?;
+    let ignored = signals::inherited().ignored;
     let caller = Caller::current()?;
     sudo::refuse(&caller)?;
     let given = context::read(&matches)?;
@@ -147,6 +154,11 @@ fn try_run(matches: ArgMatches) -> Result<u8, Failure> {
     let scope = Scope::new("flatpak", OsStr::new(wanted.id.as_str()), &instance.id.to_string());
     notices.extend(systemd::join(&scope, &limits)?);
     sandbox.request.payload.limits.extend(limit);
+    // R169.
+    sandbox.request.payload.ignored_signals = ignored;
+    for Passed { number, descriptor } in passed {
+        sandbox.pass(descriptor, number).map_err(|error| Box::new(RunError::from(error)))?;
+    }
     message::notices(&notices, verbose);
 
     let helper = Helper::start()?;
@@ -163,6 +175,19 @@ fn try_run(matches: ArgMatches) -> Result<u8, Failure> {
         ..launch::Options::default()
     };
     Ok(helper.run(sandbox, &options)?.exit_code())
+}
+
+/// The descriptors that the application inherits: all that the caller left open for us, but for those that
+/// options name (R168, R237).
+fn inherited(matches: &ArgMatches) -> Vec<u32> {
+    let named = ["app-fd", "usr-fd", "bind-fd", "ro-bind-fd", "instance-id-fd"].into_iter();
+    let mut named: Vec<u32> =
+        named.flat_map(|name| matches.get_many(name).into_iter().flatten().copied()).collect();
+    let texts = matches.get_many::<OsString>("env-fd").into_iter().flatten();
+    named.extend(texts.filter_map(|text| text.to_str()?.parse::<u32>().ok()));
+    inherit::note(&[]);
+    let open = inherit::open_numbers().into_iter();
+    open.filter(|number| *number > 2 && !named.contains(number)).collect()
 }
 
 /// R238. A reader that has gone does not want to know.

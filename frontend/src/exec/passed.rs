@@ -9,8 +9,10 @@ use crate::descriptor;
 /// A descriptor for the command, under its own number.
 #[derive(Debug)]
 pub struct Passed {
-    pub(super) number: u32,
-    pub(super) descriptor: OwnedFd,
+    /// Under which number it is inherited.
+    pub number: u32,
+    /// A duplicate of it.
+    pub descriptor: OwnedFd,
 }
 
 /// Takes the descriptors that the command is to inherit. To be called before this process opens

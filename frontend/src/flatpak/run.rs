@@ -51,7 +51,7 @@ use crate::environment::Environment;
 use crate::keyfile::KeyFile;
 use crate::lookup;
 use crate::message::Notice;
-use crate::permission::{Device, Share};
+use crate::permission::{Device, Feature, Share};
 use crate::sandbox::Sandbox;
 use crate::seccomp;
 use crate::socket::{self, Wiring};
@@ -217,9 +217,8 @@ pub fn plan(
 
     let instances = Instances::create(caller)?;
     let instance = instances.allocate()?;
-    let shared = (opened.is_app() && !options.sandbox)
-        .then(|| ApplicationDirectory::create(&instances, id))
-        .transpose()?;
+    let shared =
+        (!options.sandbox).then(|| ApplicationDirectory::create(&instances, id)).transpose()?;
     let info = describe(
         &opened,
         &extensions,
@@ -228,7 +227,7 @@ pub fn plan(
         &instance,
         Facts {
             sandbox: options.sandbox,
-            devel: options.choice.devel,
+            devel: options.choice.devel || resolved.permissions.features.contains(&Feature::Devel),
             data: data.as_ref().map(DataDirectory::path),
             resolved: &resolved,
         },
@@ -259,6 +258,8 @@ pub fn plan(
     if let Some(shared) = &shared {
         session.temporary = Some(shared.temporary()?.0);
         session.runtime_directory = Some(shared.runtime()?.0);
+    }
+    if data.is_some() {
         session.meeting_place = Some((id.clone(), files::meeting_place(id, caller)?));
     }
     files.mount(session, &mut sandbox)?;
@@ -276,7 +277,8 @@ pub fn plan(
         let place = Path::new("/dev/shm");
         sandbox.bind_descriptor(memory, &path, place, Access::ReadWrite)?;
     }
-    let mut members: BTreeSet<String> = [".flatpak", "app"].map(str::to_owned).into();
+    let mut members: BTreeSet<String> = [".flatpak".to_owned()].into();
+    members.extend(data.is_some().then(|| "app".to_owned()));
     let mut wiring = Wiring {
         caller,
         sandbox: &mut sandbox,
