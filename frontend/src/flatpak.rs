@@ -26,6 +26,7 @@ pub mod lock;
 pub mod matching;
 pub mod metadata;
 pub mod overrides;
+pub mod permissions;
 pub mod reference;
 pub mod repository;
 pub mod run;

@@ -8,7 +8,8 @@ use clap::{Arg, ArgAction, ArgMatches, Command, value_parser};
 use super::context::{self, Given, OptionError};
 use crate::caller::{Caller, CallerError};
 use crate::flatpak::context::{Context, shown_lines};
-use crate::flatpak::overrides::{Directories, Overrides, OverridesError};
+use crate::flatpak::installation::Defaults;
+use crate::flatpak::overrides::{Overrides, OverridesError};
 use crate::flatpak::reference::{Id, ReferenceError};
 use crate::launch::FAILED;
 use crate::message::{self, Notice};
@@ -69,7 +70,7 @@ enum Failure {
 pub fn run(matches: ArgMatches) -> u8 {
     let answer = Caller::current()
         .map_err(Failure::from)
-        .and_then(|caller| answer(&matches, &caller.default_installations()));
+        .and_then(|caller| answer(&matches, &Defaults::of(&caller)));
     match answer {
         Ok((text, notices)) => {
             message::notices(&notices, false);
@@ -83,14 +84,11 @@ pub fn run(matches: ArgMatches) -> u8 {
 }
 
 /// Does what was asked. Gives what is to be printed.
-fn answer(
-    matches: &ArgMatches,
-    directories: &Directories,
-) -> Result<(String, Vec<Notice>), Failure> {
+fn answer(matches: &ArgMatches, defaults: &Defaults) -> Result<(String, Vec<Notice>), Failure> {
     let Given { mut context, mut notices } = context::read(matches)?;
     let app = matches.get_one::<OsString>("app").map(Id::new).transpose()?;
     let user = matches.get_flag("user");
-    let installation = if user { &directories.user } else { &directories.system };
+    let installation = if user { &defaults.user } else { &defaults.system };
     let overrides = Overrides::new(installation, app.as_ref());
     // R29: nobody reads it from there.
     if !std::mem::take(&mut context.accessibility_bus).is_empty() {
@@ -125,21 +123,20 @@ mod tests {
 
     struct Place {
         scratch: Scratch,
-        directories: Directories,
+        defaults: Defaults,
     }
 
     impl Place {
         fn new() -> Self {
             let scratch = Scratch::new();
-            let directories =
-                Directories { system: scratch.join("system"), user: scratch.join("user") };
-            Self { scratch, directories }
+            let defaults = Defaults { system: scratch.join("system"), user: scratch.join("user") };
+            Self { scratch, defaults }
         }
 
         fn run(&self, arguments: &[&str]) -> Result<(String, Vec<Notice>), Failure> {
             let all = ["stockade", "override"].iter().chain(arguments);
             let matches = crate::cli::command().try_get_matches_from(all).unwrap();
-            answer(matches.subcommand().unwrap().1, &self.directories)
+            answer(matches.subcommand().unwrap().1, &self.defaults)
         }
 
         fn quiet(&self, arguments: &[&str]) -> String {

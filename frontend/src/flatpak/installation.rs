@@ -64,9 +64,37 @@ impl Installation {
     }
 }
 
+/// Where the two installations are that are always there (R1). Only these have overrides (R46).
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Defaults {
+    /// The default one of the system.
+    pub system: PathBuf,
+    /// The user's.
+    pub user: PathBuf,
+}
+
+impl Defaults {
+    /// Where the caller's environment says, or by convention.
+    #[must_use]
+    pub fn of(caller: &Caller) -> Self {
+        Self {
+            system: place(caller, "FLATPAK_SYSTEM_DIR").unwrap_or_else(|| SYSTEM.into()),
+            user: place(caller, "FLATPAK_USER_DIR")
+                .unwrap_or_else(|| caller.data_home().join("flatpak")),
+        }
+    }
+}
+
+/// What a variable says. A relative path is one from the working directory.
+fn place(caller: &Caller, variable: &str) -> Option<PathBuf> {
+    let path = caller.variable(variable)?;
+    Some(caller.directory.as_deref().unwrap_or(Path::new("/")).join(path))
+}
+
 /// All installations there are.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Installations {
+    defaults: Defaults,
     /// In the order in which they are looked through.
     all: Vec<Installation>,
 }
@@ -76,27 +104,28 @@ impl Installations {
     /// with the configuration is told and left out.
     #[must_use]
     pub fn discover(caller: &Caller) -> (Self, Vec<Notice>) {
-        let place = |variable, default: PathBuf| match caller.variable(variable) {
-            // A relative path is one from the working directory.
-            Some(path) => caller.directory.as_deref().unwrap_or(Path::new("/")).join(path),
-            None => default,
-        };
-        let user = Installation {
-            owner: Owner::User,
-            path: place("FLATPAK_USER_DIR", caller.data_home().join("flatpak")),
-            display_name: None,
-        };
-        let configuration = place("FLATPAK_CONFIG_DIR", CONFIGURATION.into());
+        let defaults = Defaults::of(caller);
+        let user =
+            Installation { owner: Owner::User, path: defaults.user.clone(), display_name: None };
+        let configuration = place(caller, "FLATPAK_CONFIG_DIR");
+        let configuration = configuration.unwrap_or_else(|| CONFIGURATION.into());
         let mut found = Configured::default();
         found.read_all(&configuration.join("installations.d"));
         // Nothing can be configured under its id.
-        let path = place("FLATPAK_SYSTEM_DIR", SYSTEM.into());
+        let path = defaults.system.clone();
         let owner = Owner::System(DEFAULT.to_owned());
         found.system.push((0, Installation { owner, path, display_name: None }));
         // Those of one priority stay in their order.
         found.system.sort_by_key(|(priority, _)| Reverse(*priority));
         let system = found.system.into_iter().map(|(_, installation)| installation);
-        (Self { all: std::iter::once(user).chain(system).collect() }, found.notices)
+        let all = std::iter::once(user).chain(system).collect();
+        (Self { defaults, all }, found.notices)
+    }
+
+    /// Where the two are that are always there.
+    #[must_use]
+    pub fn defaults(&self) -> &Defaults {
+        &self.defaults
     }
 
     /// All of them, in the order in which they are looked through: the user's, then those of the system.
@@ -252,6 +281,22 @@ mod tests {
         let (found, _) = Installations::discover(&caller);
         let paths: Vec<_> = found.iter().map(|one| one.path.as_path()).collect();
         assert_eq!(paths, [Path::new("/work/u"), Path::new("/s")]);
+        let expected = Defaults { system: "/s".into(), user: "/work/u".into() };
+        assert_eq!(found.defaults(), &expected);
+    }
+
+    #[test]
+    fn r46_the_default_ones_are_not_those_that_are_configured() {
+        let scratch = Scratch::new();
+        scratch.file("installations.d/a.conf", "[Installation \"x\"]\nPath=/x\nPriority=1\n");
+        let config = scratch.0.to_str().unwrap();
+        let caller =
+            caller(Path::new("/h"), &[("FLATPAK_CONFIG_DIR", config), ("XDG_DATA_HOME", "/d")]);
+        let (found, _) = Installations::discover(&caller);
+        assert_eq!(found.iter().count(), 3);
+        let expected = Defaults { system: "/var/lib/flatpak".into(), user: "/d/flatpak".into() };
+        assert_eq!(found.defaults(), &expected);
+        assert_eq!(Defaults::of(&caller), expected);
     }
 
     #[test]

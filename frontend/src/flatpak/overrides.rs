@@ -14,9 +14,8 @@ use rustix::fs::{AtFlags, CWD, FileType, Mode, OFlags};
 use rustix::io::Errno;
 
 use super::context::{Context, ContextError, Form};
-use super::installation::Owner;
+use super::installation::{Defaults, Owner};
 use super::reference::Id;
-use crate::caller::Caller;
 use crate::filesystem::locate;
 use crate::keyfile::{KeyFile, KeyFileError};
 use crate::message::{Notice, shown};
@@ -29,29 +28,6 @@ const GLOBAL: &str = "global";
 const MOST_BYTES: u64 = 1024 * 1024;
 /// How many names are tried for a new file before it is renamed.
 const TRIES: u32 = 100;
-
-/// Where the two default installations are (R1).
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Directories {
-    /// The system's.
-    pub system: PathBuf,
-    /// The user's.
-    pub user: PathBuf,
-}
-
-impl Caller {
-    /// Where the two default installations are (R1).
-    #[must_use]
-    pub fn default_installations(&self) -> Directories {
-        let system =
-            self.path_variable("FLATPAK_SYSTEM_DIR").unwrap_or(Path::new("/var/lib/flatpak"));
-        let user = self.path_variable("FLATPAK_USER_DIR");
-        Directories {
-            system: system.to_owned(),
-            user: user.map_or_else(|| self.data_home().join("flatpak"), Path::to_owned),
-        }
-    }
-}
 
 /// Why overrides cannot be used.
 #[derive(Debug, thiserror::Error)]
@@ -208,16 +184,16 @@ impl<'a> Overrides<'a> {
 /// # Errors
 /// [`OverridesError`], for the first file that cannot be used.
 pub fn layers(
-    directories: &Directories,
+    defaults: &Defaults,
     owner: &Owner,
     app: &Id,
 ) -> Result<(Context, Vec<Notice>), OverridesError> {
     let system = match owner {
         Owner::User => None,
-        Owner::System(_) => Some(&directories.system),
+        Owner::System(_) => Some(&defaults.system),
     };
     let mut all = (Context::default(), Vec::new());
-    for installation in system.into_iter().chain([&directories.user]) {
+    for installation in system.into_iter().chain([&defaults.user]) {
         for app in [None, Some(app)] {
             let (context, notices) = Overrides::new(installation, app).context()?;
             all.0.merge(&context);
@@ -269,7 +245,6 @@ fn store(file: OwnedFd, text: &str) -> io::Result<()> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::caller::tests::caller;
     use crate::filesystem::locate::tests::Scratch;
     use std::os::unix::fs::symlink;
 
@@ -286,28 +261,14 @@ mod tests {
     }
 
     #[test]
-    fn r1_installations_are_where_the_environment_says_or_by_convention() {
-        let home = Path::new("/home/a");
-        let plain = caller(home, &[]).default_installations();
-        assert_eq!(plain.system, Path::new("/var/lib/flatpak"));
-        assert_eq!(plain.user, Path::new("/home/a/.local/share/flatpak"));
-        let moved = caller(home, &[("XDG_DATA_HOME", "/d"), ("FLATPAK_SYSTEM_DIR", "/s")]);
-        let expected = Directories { system: "/s".into(), user: "/d/flatpak".into() };
-        assert_eq!(moved.default_installations(), expected);
-        let named = caller(home, &[("FLATPAK_USER_DIR", "/u")]).default_installations();
-        assert_eq!(named.user, Path::new("/u"));
-    }
-
-    #[test]
     fn r46_layers_are_read_from_the_lowest_to_the_highest() {
         let scratch = Scratch::new();
-        let directories =
-            Directories { system: scratch.join("system"), user: scratch.join("user") };
+        let defaults = Defaults { system: scratch.join("system"), user: scratch.join("user") };
         let says = |file: &str, number: u32, environment: &str| {
             scratch.file(file, format!("[Environment]\nA={number}\n{environment}=x\n"));
         };
         let value = |owner: &Owner| {
-            let (context, _) = layers(&directories, owner, &app()).unwrap();
+            let (context, _) = layers(&defaults, owner, &app()).unwrap();
             let names: Vec<_> = context.environment.keys().cloned().collect();
             (context.environment.get("A").cloned().flatten(), names.join(""))
         };

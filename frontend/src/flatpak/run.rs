@@ -31,7 +31,7 @@ use super::extension::{Extensions, Parent};
 use super::files::{self, PassedObject, Session, Wanted as WantedFiles};
 use super::forward::{View, forward};
 use super::info_file::{Description, Part};
-use super::installation::{Installations, Owner};
+use super::installation::{Defaults, Installations};
 use super::instance::application::ApplicationDirectory;
 use super::instance::{Instance, InstanceId, Instances, mount_info, shared_memory};
 use super::layout::account::Account;
@@ -41,7 +41,7 @@ use super::library_cache::key::{Ingredients, Key};
 use super::library_cache::{self, configuration};
 use super::lock;
 use super::metadata::Metadata;
-use super::overrides;
+use super::permissions;
 use super::reference::{Id, Kind, Wanted};
 use super::tree::{Tree, TreeError};
 use super::variables::{self, Inputs, Libraries};
@@ -172,7 +172,13 @@ pub fn plan(
     let opened = Opened::new(choice, options.app_instead, options.usr_instead)?;
     let main = opened.main();
     let id = &main.reference.id;
-    let context = permissions(&opened, &options.context, options.sandbox, caller, &mut notices)?;
+    let context = permissions_of(
+        &opened,
+        &options.context,
+        options.sandbox,
+        installations.defaults(),
+        &mut notices,
+    )?;
     let conditions = Conditions { has_wayland: socket::has_wayland(caller), has_usb_portal: false };
     let resolved = context.resolve(&conditions);
     without_buses(&resolved, &mut notices);
@@ -236,14 +242,13 @@ pub fn plan(
     instance.write_environment(caller)?;
     instance.write_pid(std::process::id())?;
 
-    let user_installation = installations.iter().find(|one| one.owner == Owner::User);
     let hidden = context.filesystems.denied().cloned().collect();
     let wanted_files = WantedFiles {
         filesystems: &resolved.permissions.filesystems,
         hidden: &hidden,
         persist: &resolved.permissions.persist,
         previous: &previous,
-        installation: user_installation.map_or(Path::new("/nonexistent"), |one| &one.path),
+        installation: &installations.defaults().user,
     };
     let files = files::collect(&wanted_files, data.as_ref(), caller, &mut notices)?;
     let arguments = if options.file_forwarding {
@@ -315,29 +320,17 @@ pub fn plan(
 }
 
 /// All layers in one (R45, R46).
-fn permissions(
+fn permissions_of(
     opened: &Opened,
     typed: &Context,
     sandbox: bool,
-    caller: &Caller,
+    defaults: &Defaults,
     notices: &mut Vec<Notice>,
 ) -> Result<Context, RunError> {
-    let read = |deploy: &Deploy, notices: &mut Vec<Notice>| {
-        let read = Context::read(&deploy.metadata);
-        let wrong =
-            |source| RunError::Context { reference: Box::new(deploy.reference.clone()), source };
-        read.map_err(wrong).map(|(context, told)| {
-            notices.extend(told);
-            context
-        })
-    };
-    let mut context = read(&opened.runtime, notices)?.without_permissions();
+    let runtime = permissions::of_the_metadata(&opened.runtime, notices)?;
+    let mut context = runtime.without_permissions();
     if let Some(app) = &opened.app {
-        context.merge(&read(app, notices)?);
-        let directories = caller.default_installations();
-        let layers = overrides::layers(&directories, &app.installation.owner, &app.reference.id)?;
-        context.merge(&layers.0);
-        notices.extend(layers.1);
+        context.merge(&permissions::overridden(app, defaults, notices)?);
     }
     if sandbox {
         context = context.sandboxed();

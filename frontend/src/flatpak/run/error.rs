@@ -7,7 +7,6 @@ use stockade_protocol::text::TextFault;
 
 use crate::environment::EnvironmentError;
 use crate::flatpak::choice::ChoiceError;
-use crate::flatpak::context::ContextError;
 use crate::flatpak::data::DataError;
 use crate::flatpak::deploy::DeployError;
 use crate::flatpak::files::SessionError;
@@ -16,7 +15,7 @@ use crate::flatpak::info_file::PathError;
 use crate::flatpak::instance::InstanceError;
 use crate::flatpak::library_cache::LibraryCacheError;
 use crate::flatpak::metadata::MetadataError;
-use crate::flatpak::overrides::OverridesError;
+use crate::flatpak::permissions::PermissionsError;
 use crate::flatpak::reference::Reference;
 use crate::flatpak::tree::TreeError;
 use crate::message::shown;
@@ -43,14 +42,6 @@ pub enum RunError {
         /// What is wrong.
         fault: TextFault,
     },
-    /// Permissions cannot be understood.
-    #[error("cannot use the metadata of {reference}\n{source}")]
-    Context {
-        /// Whose they are.
-        reference: Box<Reference>,
-        /// Why.
-        source: ContextError,
-    },
     /// There is no such application, or no runtime for it.
     #[error(transparent)]
     Choice(#[from] ChoiceError),
@@ -63,9 +54,9 @@ pub enum RunError {
     /// A directory in the place of its own cannot be used.
     #[error(transparent)]
     Tree(#[from] TreeError),
-    /// Overrides cannot be used.
+    /// Permissions cannot be relied on.
     #[error(transparent)]
-    Overrides(#[from] OverridesError),
+    Permissions(#[from] PermissionsError),
     /// There is no directory for its data.
     #[error(transparent)]
     Data(#[from] DataError),
