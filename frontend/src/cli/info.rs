@@ -1,26 +1,36 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! `stockade info`: what is known of something installed, as `flatpak info` tells it (R261, R262).
 
-use std::fmt::Write as _;
+mod block;
+mod extensions;
 
-use clap::{Arg, ArgAction, ArgMatches, Command};
+use std::path::{Path, PathBuf};
 
+use clap::{Arg, ArgAction, ArgMatches, Command, value_parser};
+
+use self::block::{Block, aligned};
 use super::installations;
 use super::size::size;
-use super::table::bold;
 use crate::caller::{Caller, CallerError};
+use crate::flatpak::context::Context;
+use crate::flatpak::context::condition::Conditions;
 use crate::flatpak::date::utc;
 use crate::flatpak::deploy::{Deploy, DeployError};
 use crate::flatpak::deploy_data::DeployData;
 use crate::flatpak::directory::DirectoryError;
-use crate::flatpak::installation::Installations;
+use crate::flatpak::file_access::FileAccess;
+use crate::flatpak::files;
+use crate::flatpak::installation::{Defaults, Installations};
 use crate::flatpak::language::languages;
 use crate::flatpak::matching::{MatchError, the_one};
 use crate::flatpak::metadata::{Metadata, MetadataError};
+use crate::flatpak::permissions::{self, PermissionsError};
 use crate::flatpak::reference::{Arch, Branch, Kind, Reference, ReferenceError, Wanted};
 use crate::flatpak::repository::Repository;
 use crate::flatpak::selection::SelectionError;
 use crate::message::{self, Notice, shown};
+use crate::sandbox::SandboxError;
+use crate::socket;
 
 /// Why nothing is told.
 #[derive(Debug, thiserror::Error)]
@@ -47,6 +57,12 @@ pub enum InfoError {
     /// What it says of itself cannot be used.
     #[error(transparent)]
     Metadata(#[from] MetadataError),
+    /// What it may do cannot be told.
+    #[error(transparent)]
+    Permissions(#[from] PermissionsError),
+    /// What it sees cannot be told.
+    #[error(transparent)]
+    Sandbox(#[from] SandboxError),
 }
 
 /// Everything that is known of something.
@@ -132,6 +148,15 @@ pub fn arguments(command: Command) -> Command {
         .arg(Arg::new("arch").long("arch").value_name("ARCH").help("Look for this architecture"))
         .args(fields)
         .arg(flag("show-metadata", "Show the metadata").short('m'))
+        .arg(flag("show-permissions", "Show what it may do, with every override").short('M'))
+        .arg(
+            Arg::new("file-access")
+                .long("file-access")
+                .value_name("PATH")
+                .value_parser(value_parser!(PathBuf))
+                .help("Show what it may do with this file"),
+        )
+        .arg(flag("show-extensions", "Show the extensions it is used with").short('e'))
         .arg(Arg::new("name").value_name("NAME").required(true).help("What to tell about"))
         .arg(Arg::new("branch").value_name("BRANCH").help("Which branch of it"))
 }
@@ -167,7 +192,7 @@ fn tell(
     if matches.contains_id("arch") {
         wanted.arch = Some(Arch::new(text("arch"))?);
     }
-    let (all, notices) = Installations::discover(caller);
+    let (all, mut notices) = Installations::discover(caller);
     let selected = all.select(&installations::selection(matches))?;
     let (installation, reference) = the_one(&wanted, &selected)?;
     let deploy = Deploy::open(installation, &reference, None)?;
@@ -179,16 +204,64 @@ fn tell(
     let asked = |field: &&Field| matches.get_flag(field.name);
     let values: Vec<String> =
         FIELDS.iter().filter(asked).map(|field| (field.value)(&known)).collect();
+    let (show, file) = (|name| matches.get_flag(name), matches.get_one::<PathBuf>("file-access"));
+    let extensions = if show("show-extensions") {
+        extensions::blocks(&known.deploy, &all, caller, &mut notices)
+    } else {
+        Vec::new()
+    };
+    let (metadata, permissions) = (show("show-metadata"), show("show-permissions"));
+    if values.is_empty() && !metadata && !permissions && file.is_none() {
+        let repository = Repository::open(installation)?;
+        let (title, mut blocks) = summary(&known, &repository, &languages(caller));
+        blocks.extend(extensions);
+        return Ok((title + &aligned(&blocks, terminal), notices));
+    }
+
     let mut text = String::new();
     if !values.is_empty() {
         text = values.join(" ") + "\n";
     }
-    if matches.get_flag("show-metadata") {
+    if metadata {
         text.push_str(&lines(&known.deploy.metadata_file()?));
-    } else if values.is_empty() {
-        text = summary(&known, &Repository::open(installation)?, &languages(caller), terminal);
+    }
+    if permissions || file.is_some() {
+        let context = permissions::overridden(&known.deploy, all.defaults(), &mut notices)?;
+        if permissions {
+            text.push_str(&context.shown());
+        }
+        if let Some(file) = file {
+            let access = file_access(file, &context, &reference, all.defaults(), caller)?;
+            text.push_str(&format!("{access}\n"));
+        }
+    }
+    if !extensions.is_empty() {
+        text.push('\n');
+        text.push_str(&aligned(&extensions, terminal));
     }
     Ok((text, notices))
+}
+
+/// What it may do with a file of the host (R243). A relative path is one from the working directory.
+fn file_access(
+    file: &Path,
+    context: &Context,
+    reference: &Reference,
+    defaults: &Defaults,
+    caller: &Caller,
+) -> Result<FileAccess, SandboxError> {
+    let conditions = Conditions { has_wayland: socket::has_wayland(caller), has_usb_portal: false };
+    let resolved = context.resolve(&conditions);
+    let hidden = context.filesystems.denied().cloned().collect();
+    let wanted = files::Wanted {
+        filesystems: &resolved.permissions.filesystems,
+        hidden: &hidden,
+        persist: &resolved.permissions.persist,
+        previous: &[],
+        installation: &defaults.user,
+    };
+    let directory = caller.directory.as_deref().unwrap_or(Path::new("/"));
+    Ok(files::visible(&wanted, &reference.id, caller)?.access(&directory.join(file)))
 }
 
 /// A file as it stands, what would change a terminal escaped.
@@ -199,15 +272,15 @@ fn lines(bytes: &[u8]) -> String {
     text.split(|byte| *byte == b'\n').map(line).collect()
 }
 
-/// Everything for people.
-fn summary(known: &Known, repository: &Repository, languages: &[String], terminal: bool) -> String {
+/// Everything for people: what it is called, and the facts.
+fn summary(known: &Known, repository: &Repository, languages: &[String]) -> (String, Vec<Block>) {
     let Known { deploy, data, metadata } = known;
     let reference = &deploy.reference;
-    let mut text = String::new();
+    let mut title = String::new();
     if let Some(name) = data.translated("appdata-name", languages) {
         let summary = data.translated("appdata-summary", languages);
         let summary = summary.map_or(String::new(), |summary| format!(" - {}", shown(summary)));
-        text = format!("\n{}{summary}\n\n", shown(name));
+        title = format!("\n{}{summary}\n\n", shown(name));
     }
 
     let mut what = vec![
@@ -248,19 +321,7 @@ fn summary(known: &Known, repository: &Repository, languages: &[String], termina
         which.extend(data.text(key).map(|value| (label, value.to_owned())));
     }
 
-    let width = what.iter().chain(&which).map(|(label, _)| label.len()).max().unwrap_or(0);
-    for (index, block) in [what, which].iter().enumerate() {
-        if index > 0 {
-            text.push('\n');
-        }
-        for (label, value) in block {
-            let label = format!("{label:>width$}:");
-            let label = if terminal { bold(&label) } else { label };
-            // Nothing fails to be written to a text.
-            writeln!(text, "{label} {}", shown(value)).ok();
-        }
-    }
-    text
+    (title, vec![what, which])
 }
 
 #[cfg(test)]
@@ -356,6 +417,99 @@ mod tests {
         assert_eq!(told(&scratch, &["-m", "org.example.App"]), metadata);
         let both = told(&scratch, &["-om", "org.example.App"]);
         assert_eq!(both, format!("local\n{metadata}"));
+    }
+
+    /// What the user changed about every application.
+    fn overridden(text: &str) -> Scratch {
+        let scratch = Scratch::new();
+        let metadata = "[Application]\n[Context]\nshared=network;ipc;\nfilesystems=~/a;\n\
+                        [Environment]\nA=\u{1b}[2K\n";
+        install_whole(&scratch, "user", "app/org.example.App/x86_64/stable", metadata);
+        scratch.file("user/overrides/global", text);
+        scratch
+    }
+
+    #[test]
+    fn r262_permissions_are_those_that_overrides_leave() {
+        let scratch = overridden("[Context]\nshared=!ipc;\nfilesystems=!~/a;~/b:ro;\n");
+        let own =
+            "[Context]\nshared=network;\nfilesystems=~/b:ro;\n\n[Environment]\nA=\\u{1b}[2K\n";
+        assert_eq!(told(&scratch, &["-M", "org.example.App"]), own);
+        let both = told(&scratch, &["-oM", "org.example.App"]);
+        assert_eq!(both, format!("local\n{own}"));
+        install_whole(&scratch, "user", "runtime/org.example.Platform/x86_64/1", "[Runtime]\n");
+        let runtime = told(&scratch, &["-M", "org.example.Platform"]);
+        assert_eq!(runtime, "[Context]\nfilesystems=~/b:ro;\n");
+        // What cannot be read cannot be answered for.
+        scratch.file("user/overrides/global", "nonsense");
+        let error = told(&scratch, &["-M", "org.example.App"]);
+        assert!(error.starts_with("cannot use the overrides in "), "{error}");
+    }
+
+    #[test]
+    fn r243_file_access() {
+        let scratch = overridden("[Context]\nfilesystems=~/b:ro;\n");
+        for directory in ["a", "b", "c", ".local/share/flatpak"] {
+            scratch.file(&format!("{directory}/file"), "");
+        }
+        let access = |path: &str| {
+            let option = format!("--file-access={}", scratch.join(path).display());
+            told(&scratch, &[option.as_str(), "org.example.App"])
+        };
+        for (path, expected) in [
+            ("a", "read-write\n"),
+            ("a/file", "read-write\n"),
+            ("a/not-yet", "read-write\n"),
+            ("b/file", "read-only\n"),
+            ("b/not-yet", "hidden\n"),
+            ("c/file", "hidden\n"),
+            ("c/../a/file", "read-write\n"),
+            (".", "hidden\n"),
+            (".var/app/org.example.App", "hidden\n"),
+        ] {
+            assert_eq!(access(path), expected, "{path}");
+        }
+        let data = scratch.directory(".var/app/org.example.App");
+        assert_eq!(access(".var/app/org.example.App/x"), "read-write\n");
+        // Asking makes nothing.
+        assert_eq!(std::fs::read_dir(data).unwrap().count(), 0);
+        let several = told(&scratch, &["-o", "--file-access=/etc/passwd", "org.example.App"]);
+        assert_eq!(several, "local\nhidden\n");
+    }
+
+    #[test]
+    fn r262_extensions_stand_below_in_order_of_priority() {
+        let scratch = Scratch::new();
+        let metadata = "[Application]\n\
+             [Extension org.example.App.Locale]\ndirectory=share/locale\n\
+             [Extension org.example.App.Plug]\ndirectory=plug\nsubdirectories=true\nversion=1\n\
+             [Extension org.example.App.Absent]\ndirectory=absent\n";
+        install_whole(&scratch, "user", "app/org.example.App/x86_64/stable", metadata);
+        let locale = "runtime/org.example.App.Locale/x86_64/stable";
+        install_whole(&scratch, "user", locale, "[Runtime]\n");
+        scratch.directory("user/extension/org.example.App.Plug.one/x86_64/1");
+        let expected = format!(
+            "\n\
+            \x20    Extension: runtime/org.example.App.Plug.one/x86_64/1\n\
+            \x20           ID: org.example.App.Plug\n\
+            \x20       Origin: -\n\
+            \x20       Commit: unmaintained\n\
+            Installed Size: unknown\n\n\
+            \x20    Extension: {locale}\n\
+            \x20           ID: org.example.App.Locale\n\
+            \x20       Origin: local\n\
+            \x20       Commit: {COMMIT}\n\
+            Installed Size: 1.5\u{a0}kB\n"
+        );
+        let text = told(&scratch, &["-e", "org.example.App"]);
+        assert!(text.contains("ID: org.example.App\n") && text.ends_with(&expected), "{text}");
+        let values = told(&scratch, &["-eo", "org.example.App"]);
+        assert_eq!(values, format!("local\n{expected}"));
+        let none = told(&scratch, &["-eo", "org.example.App.Locale"]);
+        assert_eq!(none, "local\n");
+        scratch.file(&format!("user/{locale}/{COMMIT}/deploy"), "damaged");
+        let values = told(&scratch, &["-e", "org.example.App"]);
+        assert!(values.contains(&format!("Origin: -\n        Commit: {COMMIT}\n")), "{values}");
     }
 
     #[test]

@@ -60,10 +60,23 @@ pub struct Parent<'a> {
     pub prefix: &'a Path,
 }
 
+/// An extension as people are told of it (R262).
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Described {
+    /// What the metadata of the parent call it: the whole name, or what several begin with.
+    pub declared: Id,
+    /// Its own name.
+    pub reference: Reference,
+    /// Its version; none of one that nobody deployed.
+    pub commit: Option<String>,
+}
+
 /// An extension that is used.
 #[derive(Debug)]
 struct Extension {
+    declared: Id,
     id: Id,
+    branch: Branch,
     /// None of one that nobody deployed.
     commit: Option<String>,
     priority: i32,
@@ -105,14 +118,9 @@ impl Extensions {
         circumstances: &Circumstances,
         notices: &mut Vec<Notice>,
     ) -> Self {
-        let Reference { kind, arch, branch, .. } = &parent.deploy.reference;
-        let points = Point::all(&parent.deploy.metadata, branch, notices);
-        let finder = Finder::new(arch, parent.prefix, shelf, circumstances, notices);
-        let mut list = finder.look_for(&points);
-        // Stable: those of one priority stay in the order of the metadata.
-        list.sort_by_key(|extension| std::cmp::Reverse(extension.priority));
+        let mut list = installed(parent.deploy, parent.prefix, shelf, circumstances, notices);
         let layout = arrange(parent, &mut list, notices);
-        Self { kind: *kind, list, layout }
+        Self { kind: parent.deploy.reference.kind, list, layout }
     }
 
     /// What `.flatpak-info` says of them, and what the cache of the dynamic linker depends on; none
@@ -180,6 +188,42 @@ impl Extensions {
         }
         Ok(())
     }
+}
+
+/// The extensions that are installed for something and meant for these circumstances, in order of
+/// priority. Whether there is a place for each of them, only [`Extensions::find`] knows.
+pub fn describe(
+    deploy: &Deploy,
+    shelf: &dyn Shelf,
+    circumstances: &Circumstances,
+    notices: &mut Vec<Notice>,
+) -> Vec<Described> {
+    let list = installed(deploy, Path::new("/"), shelf, circumstances, notices);
+    let arch = &deploy.reference.arch;
+    let described = list.into_iter().map(|extension| {
+        let (id, branch, arch) = (extension.id, extension.branch, arch.clone());
+        Described {
+            declared: extension.declared,
+            reference: Reference { kind: Kind::Runtime, id, arch, branch },
+            commit: extension.commit,
+        }
+    });
+    described.collect()
+}
+
+fn installed(
+    deploy: &Deploy,
+    prefix: &Path,
+    shelf: &dyn Shelf,
+    circumstances: &Circumstances,
+    notices: &mut Vec<Notice>,
+) -> Vec<Extension> {
+    let Reference { arch, branch, .. } = &deploy.reference;
+    let points = Point::all(&deploy.metadata, branch, notices);
+    let mut list = Finder::new(arch, prefix, shelf, circumstances, notices).look_for(&points);
+    // Stable: those of one priority stay in the order of the metadata.
+    list.sort_by_key(|extension| std::cmp::Reverse(extension.priority));
+    list
 }
 
 /// Finds places for extensions and removes those for which there is none.

@@ -54,7 +54,7 @@ impl<'a> Finder<'a> {
         for branch in &point.branches {
             if let Some(found) = self.find(&point.name, branch) {
                 if self.circumstances.allow(&point.conditions, &point.name) {
-                    self.add(point, point.name.clone(), place.clone(), false, found);
+                    self.add(point, point.name.clone(), branch, place.clone(), false, found);
                 }
                 continue;
             }
@@ -75,7 +75,7 @@ impl<'a> Finder<'a> {
                     continue;
                 }
                 if let Some(found) = self.find(&id, branch) {
-                    self.add(point, id, place, true, found);
+                    self.add(point, id, branch, place, true, found);
                 }
             }
         }
@@ -85,12 +85,15 @@ impl<'a> Finder<'a> {
         &mut self,
         point: &Point,
         id: Id,
+        branch: &Branch,
         place: PathBuf,
         is_one_of_several: bool,
         found: Found,
     ) {
         self.list.push(Extension {
+            declared: point.name.clone(),
             id,
+            branch: branch.clone(),
             commit: found.commit,
             priority: found.priority,
             files: found.files,
