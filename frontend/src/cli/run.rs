@@ -25,10 +25,13 @@ use crate::flatpak::run::{self, RunError};
 use crate::flatpak::sudo::{self, SudoError};
 use crate::flatpak::tree::{Tree, TreeError};
 use crate::launch::{self, Helper};
-use crate::message;
+use crate::message::{self, Notice};
 use crate::systemd::limit::LimitError;
 use crate::systemd::unit::Scope;
 use crate::systemd::{self, SystemdError};
+
+/// Descriptors that the sandbox is started with, above those that are passed on; it has some ten.
+const ROOM: u64 = 32;
 
 /// The status for everything that is not the application's own doing (R167).
 pub const FAILED: u8 = 1;
@@ -129,7 +132,8 @@ pub fn run(matches: ArgMatches) -> u8 {
 
 fn try_run(matches: ArgMatches) -> Result<u8, Failure> {
     // First of all: what is opened later would look like the caller's.
-    let passed = exec::inherit(&inherited(&matches))?;
+    let (numbers, mut left) = inherited(&matches);
+    let passed = exec::inherit(&numbers)?;
     let ignored = signals::inherited().ignored;
     let caller = Caller::current()?;
     sudo::refuse(&caller)?;
@@ -148,6 +152,7 @@ fn try_run(matches: ArgMatches) -> Result<u8, Failure> {
     let limit = descriptor_limit::raise();
     let (installations, mut notices) = Installations::discover(&caller);
     notices.extend(given.notices);
+    notices.append(&mut left);
     let plan = run::plan(&wanted, options, &caller, &installations, notices).map_err(Box::new)?;
     let run::Plan { mut sandbox, instance, mut notices } = plan;
     // R151: before there is a process that is to be in it.
@@ -178,8 +183,9 @@ fn try_run(matches: ArgMatches) -> Result<u8, Failure> {
 }
 
 /// The descriptors that the application inherits: all that the caller left open for us, but for those that
-/// options name (R168, R237).
-fn inherited(matches: &ArgMatches) -> Vec<u32> {
+/// options name (R168, R237), and those that are open under numbers which its limit does not allow any
+/// more.
+fn inherited(matches: &ArgMatches) -> (Vec<u32>, Vec<Notice>) {
     let named = ["app-fd", "usr-fd", "bind-fd", "ro-bind-fd", "instance-id-fd"].into_iter();
     let mut named: Vec<u32> =
         named.flat_map(|name| matches.get_many(name).into_iter().flatten().copied()).collect();
@@ -187,7 +193,19 @@ fn inherited(matches: &ArgMatches) -> Vec<u32> {
     named.extend(texts.filter_map(|text| text.to_str()?.parse::<u32>().ok()));
     inherit::note(&[]);
     let open = inherit::open_numbers().into_iter();
-    open.filter(|number| *number > 2 && !named.contains(number)).collect()
+    let open = open.filter(|number| *number > 2 && !named.contains(number));
+    let limit = rustix::process::getrlimit(rustix::process::Resource::Nofile).maximum;
+    // Above them there has to be room for what the sandbox is started with.
+    let fits =
+        |number: &u32| limit.is_none_or(|limit| u64::from(*number).saturating_add(ROOM) < limit);
+    let (fitting, left): (Vec<_>, Vec<_>) = open.partition(fits);
+    let notice = |number| {
+        Notice::Warning(format!(
+            "the application does not inherit descriptor {number}\n\
+             the limit on open files is too low for it"
+        ))
+    };
+    (fitting, left.into_iter().map(notice).collect())
 }
 
 /// R238. A reader that has gone does not want to know.
