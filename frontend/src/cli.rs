@@ -8,6 +8,7 @@
 pub mod context;
 pub mod enter;
 pub mod exec;
+pub mod explain;
 #[cfg(test)]
 mod fuzz;
 pub mod info;
@@ -101,6 +102,11 @@ pub fn command() -> Command {
                 .defer(doctor_arguments),
         )
         .subcommand(
+            Command::new("explain")
+                .about("Tell in plain words what a sandbox can reach, the worst first")
+                .defer(explain::arguments),
+        )
+        .subcommand(
             Command::new("list")
                 .about("List applications and runtimes that are installed")
                 .defer(list::arguments),
@@ -132,6 +138,7 @@ fn dispatch(mut matches: ArgMatches) -> u8 {
     match name.as_str() {
         "exec" => exec::run(matches),
         "run" => run::run(matches),
+        "explain" => explain::run(&matches),
         "list" => list::run(&matches),
         "info" => info::run(&matches),
         "override" => overriding::run(matches),

@@ -22,6 +22,8 @@ pub mod entry;
 pub mod environment;
 #[cfg(feature = "exec")]
 pub mod exec;
+#[cfg(feature = "exec")]
+pub mod explain;
 pub mod explanation;
 #[cfg(feature = "exec")]
 pub mod filesystem;

@@ -8,7 +8,7 @@ use clap::error::{ContextKind, ContextValue, ErrorKind};
 /// The message for a call that clap refused. `subcommand` is the first argument.
 #[must_use]
 pub fn explain(error: &clap::Error, subcommand: Option<&OsStr>) -> String {
-    let known = ["doctor", "enter", "exec", "info", "kill", "list", "override", "ps", "run"]
+    let known = ["doctor", "enter", "exec", "explain", "info", "kill", "list", "override", "ps", "run"]
         .into_iter()
         .find(|name| subcommand == Some(OsStr::new(name)));
     let help = match known {
@@ -38,6 +38,10 @@ pub fn explain(error: &clap::Error, subcommand: Option<&OsStr>) -> String {
             _ => String::from("argument"),
         };
         format!("cannot tell what is meant\nthere is no {missing}\n{help}")
+    } else if kind == ErrorKind::MissingRequiredArgument && known == Some("explain") {
+        format!(
+            "cannot explain nothing\nno application was given, and no options behind '--'\n{help}"
+        )
     } else if kind == ErrorKind::MissingRequiredArgument {
         format!("cannot tell what to run\nno command was given: COMMAND is missing\n{help}")
     } else if kind == ErrorKind::InvalidValue && value.is_empty() {

@@ -49,6 +49,11 @@ impl Visible {
         Self(exports.seen().map(|(path, seen)| (path.to_owned(), seen)).collect())
     }
 
+    /// Every path of which something is said, parents first.
+    pub fn iter(&self) -> impl Iterator<Item = (&Path, Seen)> {
+        self.0.iter().map(|(path, seen)| (path.as_path(), *seen))
+    }
+
     /// What may be done at a path without symlinks.
     #[must_use]
     pub fn at(&self, path: &Path) -> FileAccess {

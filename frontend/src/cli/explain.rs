@@ -1,0 +1,158 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! `stockade explain`: of an installed application, or of options of `exec`.
+
+use std::ffi::OsString;
+use std::fs::File;
+use std::io::{self, Write as _};
+use std::path::{Path, PathBuf};
+
+use clap::{Arg, ArgAction, ArgMatches, Command, value_parser};
+
+use super::exec::{self, UsageError};
+use super::installations;
+use super::usage;
+use crate::caller::{Caller, CallerError};
+use crate::exec::ExecError;
+use crate::explain::from_app::{self, FromAppError};
+use crate::explain::{Explanation, from_exec, html, json, text};
+use crate::flatpak::choice::{self, Choice, ChoiceError};
+use crate::flatpak::installation::Installations;
+use crate::flatpak::reference::{Arch, Branch, ReferenceError, Wanted};
+use crate::launch::FAILED;
+use crate::message::{self, Notice, shown};
+
+/// Adds the options of `stockade explain` to its command.
+#[must_use]
+pub fn arguments(command: Command) -> Command {
+    let text = |name: &'static str, value: &'static str, help: &'static str| {
+        Arg::new(name).long(name).value_name(value).help(help)
+    };
+    command
+        .override_usage(
+            "stockade explain [OPTIONS] APP\n       stockade explain [OPTIONS] -- [OPTIONS OF EXEC] [COMMAND]",
+        )
+        .args_override_self(true)
+        .args(installations::arguments())
+        .arg(text("arch", "ARCH", "Look for this architecture"))
+        .arg(text("branch", "BRANCH", "Look for this branch"))
+        .arg(
+            Arg::new("json")
+                .long("json")
+                .action(ArgAction::SetTrue)
+                .help("Answer with one JSON object, for programs"),
+        )
+        .arg(
+            text("html", "FILE", "Write a page with a picture of the sandbox to FILE")
+                .value_parser(value_parser!(PathBuf)),
+        )
+        .arg(
+            Arg::new("app")
+                .value_name("APP")
+                .value_parser(value_parser!(OsString))
+                .required_unless_present("exec")
+                .conflicts_with("exec")
+                .help("The application"),
+        )
+        .arg(
+            Arg::new("exec")
+                .value_name("OPTIONS OF EXEC")
+                .value_parser(value_parser!(OsString))
+                .last(true)
+                .num_args(0..)
+                .help("What would stand behind 'stockade exec'"),
+        )
+}
+
+/// Why nothing is explained.
+#[derive(Debug, thiserror::Error)]
+enum Failure {
+    #[error(transparent)]
+    Caller(#[from] CallerError),
+    #[error(transparent)]
+    Reference(#[from] ReferenceError),
+    #[error(transparent)]
+    Choice(#[from] ChoiceError),
+    #[error(transparent)]
+    FromApp(#[from] FromAppError),
+    /// What clap says of options of `exec`.
+    #[error("{0}")]
+    Options(String),
+    #[error(transparent)]
+    Usage(#[from] UsageError),
+    #[error(transparent)]
+    Exec(#[from] ExecError),
+    #[error("cannot put the explanation into JSON\n{0}")]
+    Json(#[from] serde_json::Error),
+    #[error("cannot write {}\n{error}\nname a file that you may write", shown(path))]
+    Write { path: PathBuf, error: io::Error },
+}
+
+/// Runs `stockade explain` and gives the status to exit with.
+#[must_use]
+pub fn run(matches: &ArgMatches) -> u8 {
+    let terminal = rustix::termios::isatty(rustix::stdio::stdout());
+    let caller = Caller::current().map_err(Failure::from);
+    let told = caller.and_then(|caller| {
+        let (explanation, notices) = explain(matches, &caller)?;
+        Ok((answer(matches, &explanation, terminal)?, notices))
+    });
+    match told {
+        Ok((text, notices)) => {
+            message::notices(&notices, false);
+            super::print(&text)
+        }
+        Err(failure) => {
+            message::error(&failure);
+            FAILED
+        }
+    }
+}
+
+fn explain(matches: &ArgMatches, caller: &Caller) -> Result<(Explanation, Vec<Notice>), Failure> {
+    let Some(app) = matches.get_one::<OsString>("app") else {
+        let typed = matches.get_many::<OsString>("exec").into_iter().flatten();
+        let command = exec::arguments(Command::new("stockade exec"))
+            .mut_arg("command", |command| command.required(false))
+            .disable_help_flag(true)
+            .no_binary_name(true);
+        let matches = command
+            .try_get_matches_from(typed)
+            .map_err(|error| Failure::Options(usage::explain(&error, Some("exec".as_ref()))))?;
+        return Ok(from_exec::explain(&exec::read(&matches)?.options, caller)?);
+    };
+    let text = |name| matches.get_one::<String>(name);
+    let wanted = Wanted::parse(app)?;
+    let options = choice::Options {
+        selection: installations::selection(matches),
+        arch: text("arch").map(Arch::new).transpose()?,
+        branch: text("branch").map(Branch::new).transpose()?,
+        ..choice::Options::default()
+    };
+    let (installations, mut notices) = Installations::discover(caller);
+    let choice = Choice::make(&wanted, &options, &installations)?;
+    let (explanation, more) = from_app::explain(&choice, caller)?;
+    notices.extend(more);
+    Ok((explanation, notices))
+}
+
+/// Writes the page if there is to be one. Gives what is to be printed.
+fn answer(
+    matches: &ArgMatches,
+    explanation: &Explanation,
+    terminal: bool,
+) -> Result<String, Failure> {
+    let page = matches.get_one::<PathBuf>("html");
+    if let Some(path) = page {
+        write(path, &html::page(explanation))
+            .map_err(|error| Failure::Write { path: path.clone(), error })?;
+    }
+    if matches.get_flag("json") {
+        return Ok(json::json(explanation)?);
+    }
+    Ok(if page.is_some() { String::new() } else { text::text(explanation, terminal) })
+}
+
+fn write(path: &Path, text: &str) -> io::Result<()> {
+    let mut file = File::create(path)?;
+    file.write_all(text.as_bytes())
+}
