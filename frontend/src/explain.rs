@@ -17,6 +17,7 @@ pub mod judgement;
 pub mod mount;
 pub mod named;
 pub mod place;
+pub mod provenance;
 pub mod risk;
 #[cfg(test)]
 mod tests;

@@ -12,7 +12,6 @@ use super::exec::{self, UsageError};
 use super::installations;
 use super::usage;
 use crate::caller::{Caller, CallerError};
-use crate::exec::ExecError;
 use crate::explain::from_app::{self, FromAppError};
 use crate::explain::{Explanation, from_exec, html, json, text};
 use crate::flatpak::choice::{self, Choice, ChoiceError};
@@ -79,8 +78,6 @@ enum Failure {
     Options(String),
     #[error(transparent)]
     Usage(#[from] UsageError),
-    #[error(transparent)]
-    Exec(#[from] ExecError),
     #[error("cannot put the explanation into JSON\n{0}")]
     Json(#[from] serde_json::Error),
     #[error("cannot write {}\n{error}\nname a file that you may write", shown(path))]
@@ -118,7 +115,7 @@ fn explain(matches: &ArgMatches, caller: &Caller) -> Result<(Explanation, Vec<No
         let matches = command
             .try_get_matches_from(typed)
             .map_err(|error| Failure::Options(usage::explain(&error, Some("exec".as_ref()))))?;
-        return Ok(from_exec::explain(&exec::read(&matches)?.options, caller)?);
+        return Ok(from_exec::explain(&exec::read(&matches)?.options, caller));
     };
     let text = |name| matches.get_one::<String>(name);
     let wanted = Wanted::parse(app)?;
@@ -155,4 +152,94 @@ fn answer(
 fn write(path: &Path, text: &str) -> io::Result<()> {
     let mut file = File::create(path)?;
     file.write_all(text.as_bytes())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::caller::tests::caller;
+    use crate::filesystem::locate::tests::Scratch;
+    use crate::flatpak::deploy::tests::install;
+    use crate::flatpak::reference::Arch;
+
+    /// What is printed, or the first line of the error.
+    fn told(scratch: &Scratch, arguments: &[&str]) -> String {
+        let path = |name| scratch.join(name).to_str().unwrap().to_owned();
+        let (user, none) = (path("user"), path("none"));
+        let variables = [
+            ("FLATPAK_USER_DIR", user.as_str()),
+            ("FLATPAK_SYSTEM_DIR", &none),
+            ("FLATPAK_CONFIG_DIR", &none),
+        ];
+        let caller = caller(&scratch.0, &variables);
+        let arguments = ["explain"].iter().chain(arguments);
+        let matches =
+            match super::arguments(Command::new("explain")).try_get_matches_from(arguments) {
+                Ok(matches) => matches,
+                Err(error) => return usage::explain(&error, Some("explain".as_ref())),
+            };
+        let told = super::explain(&matches, &caller)
+            .and_then(|(explanation, _)| answer(&matches, &explanation, false));
+        let first = |error: Failure| error.to_string().lines().next().unwrap().to_owned();
+        told.unwrap_or_else(first)
+    }
+
+    fn with_application() -> Scratch {
+        let scratch = Scratch::new();
+        let arch = Arch::native();
+        let metadata = format!(
+            "[Application]\nname=org.example.App\nruntime=org.example.Platform/{arch}/1\n\
+             [Context]\nsockets=x11;\n"
+        );
+        let app = format!("app/org.example.App/{arch}/master");
+        install(&scratch, "user", &app, &metadata);
+        let runtime = format!("runtime/org.example.Platform/{arch}/1");
+        install(&scratch, "user", &runtime, "[Runtime]\n");
+        scratch
+    }
+
+    #[test]
+    fn an_application_is_explained_as_text_json_or_page() {
+        let scratch = with_application();
+        let text = told(&scratch, &["org.example.App"]);
+        assert!(text.starts_with("org.example.App: no sandbox"), "{text}");
+        let json = told(&scratch, &["--json", "--user", "org.example.App//master"]);
+        assert!(json.starts_with("{\n  \"format\": 1,"), "{json}");
+        let page = scratch.join("page.html");
+        let arguments = ["--html", page.to_str().unwrap(), "org.example.App"];
+        assert_eq!(told(&scratch, &arguments), "");
+        let page = std::fs::read_to_string(page).unwrap();
+        assert!(page.starts_with("<!doctype html>") && page.ends_with("</html>\n"));
+        let nowhere = scratch.join("none/page").to_str().unwrap().to_owned();
+        let failed = told(&scratch, &["--html", &nowhere, "org.example.App"]);
+        assert_eq!(failed, format!("cannot write {nowhere}"));
+    }
+
+    #[test]
+    fn options_of_exec_stand_behind_two_dashes() {
+        let scratch = Scratch::new();
+        let text = told(&scratch, &["--", "--filesystem=home", "--share=network", "make", "-j4"]);
+        assert!(text.starts_with("make -j4: no sandbox"), "{text}");
+        // `exec` would not start, and it is still worth knowing why one should not want it.
+        let text = told(&scratch, &["--", "--filesystem=~/nope", "--filesystem=xdg-run/bus"]);
+        assert!(text.starts_with("a command: no sandbox"), "{text}");
+        let text = told(&scratch, &["--", "--device=dri"]);
+        assert!(text.starts_with("a command: a sandbox"), "{text}");
+    }
+
+    #[test]
+    fn wrong_calls_are_answered() {
+        let scratch = with_application();
+        for (arguments, expected) in [
+            (&[][..], "cannot explain nothing"),
+            (&["org.example.App", "--", "true"], "cannot understand the arguments"),
+            (&["--", "--nope"], "cannot understand '--nope'"),
+            (&["--", "--device=nope"], "cannot use 'nope' as a device"),
+            (&["nope"], "cannot use 'nope' as the name of an application"),
+            (&["--system", "org.example.App"], "app/org.example.App/"),
+        ] {
+            let told = told(&scratch, arguments);
+            assert!(told.starts_with(expected), "{arguments:?}: {told}");
+        }
+    }
 }

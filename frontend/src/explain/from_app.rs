@@ -5,9 +5,10 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 
 use super::Explanation;
-use super::from_context::{self, Granted, Layer};
+use super::from_context::{self, Granted};
 use super::grant::{Source, Subject};
 use super::mount::{self, Mount, Use};
+use super::provenance::Layer;
 use crate::caller::Caller;
 use crate::filesystem::token::{Access, Place};
 use crate::flatpak::choice::Choice;
@@ -76,14 +77,14 @@ pub fn explain(
         Mount::own("/app", Use::Read, "the application"),
         Mount::own("/usr", Use::Read, "the runtime"),
         Mount::own("/etc", Use::Read, "the runtime's configuration"),
-        Mount::own("/dev", Use::Private, "harmless devices"),
         Mount::own("/proc", Use::Private, "its own processes"),
-        Mount::own("/tmp", Use::Private, "empty"),
+        Mount::own("/tmp", Use::Private, "its own, empty"),
         Mount::own(caller.sandbox_runtime_directory(), Use::Private, "its own sockets"),
     ];
     if choice.app.is_none() {
         mounts.remove(0);
     }
+    mounts.extend(mount::devices(&grants));
     mounts.extend(mount::of_application(&files::visible(&wanted, id, caller)?, &subject));
     mounts.push(Mount::own(own, Use::Write, "its own files"));
 

@@ -10,6 +10,7 @@ use std::ffi::OsString;
 
 use super::bus::Bus;
 use super::grant::{Grant, Source, Subject, Withdrawn};
+use super::provenance::{Layer, Said, provenance};
 use super::thing::Thing;
 use crate::filesystem::token::{Access, Place};
 use crate::flatpak::context::area::Area;
@@ -21,15 +22,6 @@ use crate::flatpak::context::{Context, FALLBACK_X11};
 /// The socket for X11.
 const X11: &str = "x11";
 
-/// What somebody says about an application.
-#[derive(Clone, Debug)]
-pub struct Layer {
-    /// Who.
-    pub source: Source,
-    /// What.
-    pub context: Context,
-}
-
 /// What came of all layers.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Granted {
@@ -39,43 +31,6 @@ pub struct Granted {
     pub withdrawn: Vec<Withdrawn>,
     /// Names that are not known, and grant nothing.
     pub unknown: Vec<String>,
-}
-
-/// What a layer says of one thing, from first to last.
-struct Said<T> {
-    /// It takes back what lower layers grant.
-    denies: bool,
-    /// It grants it in this way.
-    grants: Option<T>,
-}
-
-/// Who grants a thing in the end, and who took it back last.
-struct Provenance {
-    sources: Vec<Source>,
-    /// Only where something had been granted.
-    denied: Option<Source>,
-}
-
-fn provenance<T: PartialEq>(layers: &[Layer], said: impl Fn(&Context) -> Said<T>) -> Provenance {
-    let mut sources = Vec::new();
-    let mut denied = None;
-    let mut how = None;
-    for layer in layers {
-        let Said { denies, grants } = said(&layer.context);
-        if denies && !sources.is_empty() {
-            sources.clear();
-            denied = Some(layer.source.clone());
-        }
-        if grants.is_some() {
-            // Who granted it otherwise has no say any more.
-            if how != grants {
-                sources.clear();
-                how = grants;
-            }
-            sources.push(layer.source.clone());
-        }
-    }
-    Provenance { sources, denied }
 }
 
 /// The grants of an application with these layers, lowest first.
@@ -253,6 +208,12 @@ impl Collection<'_> {
     }
 
     fn persist(&mut self) {
+        // R60: with the home granted there is nothing to persist.
+        let home = Place::Home(String::new());
+        let granted = |(place, _): (&Place, Access)| *place == Place::Host || *place == home;
+        if self.merged.filesystems.granted().any(granted) {
+            return;
+        }
         for path in &self.merged.persist {
             let provenance = provenance(self.layers, |context| Said {
                 denies: false,
@@ -445,6 +406,12 @@ mod tests {
                 lines(&texts).iter().map(|line| line.replacen("---", "--", 1)).collect();
             assert_eq!(found, expected, "{texts:?}");
         }
+    }
+
+    #[test]
+    fn r60_with_the_home_nothing_else_is_kept() {
+        let texts = ["[Context]\nfilesystems=host:ro;\npersistent=.a;\n"];
+        assert_eq!(lines(&texts), ["--filesystem=host:ro metadata"]);
     }
 
     #[test]

@@ -9,25 +9,21 @@ use super::grant::{Source, Subject};
 use super::mount::{self, Mount, Use};
 use super::thing::Thing;
 use crate::caller::Caller;
-use crate::exec::{self, ExecError, Options};
+use crate::exec::{self, Options};
 use crate::filesystem::grant::path_of;
 use crate::filesystem::token::Access;
 use crate::flatpak::context::area::Area;
 use crate::message::{Notice, shown};
-use crate::permission::Permissions;
+use crate::permission::{Permissions, Socket};
 
 /// What stands for a command where none is named.
 const ANY: &str = "true";
 
 /// Explains the sandbox that these options make, with what `exec` would tell. Nothing that `exec`
-/// would make is made.
-///
-/// # Errors
-/// [`ExecError`], as for `exec`.
-pub fn explain(
-    options: &Options,
-    caller: &Caller,
-) -> Result<(Explanation, Vec<Notice>), ExecError> {
+/// would make is made. Where `exec` would refuse to start, the notices say why, and nothing is known
+/// of the file system.
+#[must_use]
+pub fn explain(options: &Options, caller: &Caller) -> (Explanation, Vec<Notice>) {
     let runtime_directory = caller.runtime_directory();
     let subject = Subject { app: None, home: &caller.home, runtime: &runtime_directory };
     let things = things(options, caller);
@@ -37,14 +33,17 @@ pub fn explain(
     let grants = grants.collect();
 
     let (harmless, made) = harmless(options, caller);
-    let plan = exec::plan(&harmless, caller, Vec::new())?;
-    let mut mounts = mount::of_sandbox(&plan.sandbox, &subject);
+    let (mut mounts, notices) = match exec::plan(&harmless, caller, Vec::new()) {
+        Ok(plan) => (mount::of_sandbox(&plan.sandbox, &subject), plan.notices),
+        Err(error) => (Vec::new(), vec![Notice::Warning(error.to_string())]),
+    };
     let kept = options.permissions.persist.iter();
     mounts.extend(made.into_iter().map(|path| Mount::own(path, Use::Write, "made when it starts")));
     if options.name.is_some() && !options.permissions.home_access() {
         let paths: Vec<_> = kept.map(|path| caller.home.join(path)).collect();
         let paths = if paths.is_empty() { vec![caller.home.clone()] } else { paths };
-        mounts.extend(paths.into_iter().map(|path| Mount::own(path, Use::Private, "kept")));
+        mounts
+            .extend(paths.into_iter().map(|path| Mount::own(path, Use::Private, "its own, kept")));
     }
 
     let command: Vec<_> = options.command.iter().map(|word| shown(word).to_string()).collect();
@@ -59,12 +58,17 @@ pub fn explain(
         mounts,
     };
     explanation.sort();
-    Ok((explanation, plan.notices))
+    (explanation, notices)
 }
 
 fn always(options: &Options) -> Vec<String> {
     let home = match &options.name {
-        Some(_) => "It has a home directory of its own, which is kept",
+        Some(_) if options.permissions.persist.is_empty() => {
+            "It has a home directory of its own, which is kept"
+        }
+        Some(_) => {
+            "It has a home directory of its own, of which the parts that were named are kept"
+        }
         None => "It has an empty home directory of its own, which is gone when it ends",
     };
     let mut always = vec![
@@ -101,12 +105,17 @@ fn things(options: &Options, caller: &Caller) -> Vec<Thing> {
     }));
     things.extend(filesystems.iter().map(|(place, access)| Thing::Place(place.clone(), *access)));
     things.extend(shares.iter().map(|it| named(Area::Shares, it.word())));
-    things.extend(sockets.iter().map(|it| named(Area::Sockets, it.word())));
+    // R44: the fallback is all there is of X11 then.
+    let fallback = sockets.contains(&Socket::FallbackX11);
+    let sockets = sockets.iter().filter(|it| **it != Socket::X11 || !fallback);
+    things.extend(sockets.map(|it| named(Area::Sockets, it.word())));
     things.extend(devices.iter().map(|it| named(Area::Devices, it.word())));
     things.extend(features.iter().map(|it| named(Area::Features, it.word())));
     things.extend(options.pass.iter().map(|number| Thing::Descriptor(*number)));
     things.extend(options.name.as_ref().map(|name| Thing::Home(name.as_str().to_owned())));
-    things.extend(persist.iter().map(|path| Thing::Persist(path.clone())));
+    // R60: with the home granted there is nothing to persist.
+    let persist = persist.iter().filter(|_| !options.permissions.home_access());
+    things.extend(persist.map(|path| Thing::Persist(path.clone())));
     let variable = |(name, value): (&OsString, &Option<OsString>)| {
         Thing::Variable(name.clone(), value.clone())
     };

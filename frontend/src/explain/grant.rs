@@ -6,12 +6,13 @@ use std::fmt;
 use std::path::{Path, PathBuf};
 
 use super::bus;
-use super::judgement::Ability::{Read, Write};
+use super::judgement::Ability::{Read, Talk, Write};
 use super::judgement::Judgement;
 use super::named;
 use super::place;
 use super::risk::Risk;
 use super::thing::Thing;
+use crate::filesystem::token::{Access, Place};
 use crate::message::shown;
 
 /// Where a grant comes from.
@@ -125,10 +126,9 @@ impl Subject<'_> {
             }
             Thing::Project(path) => {
                 // It is a place like any other.
-                let path = path.to_string_lossy();
-                let place = crate::filesystem::token::Place::Path(path.trim_matches('/').into());
-                let access = crate::filesystem::token::Access::ReadWrite;
-                Some(place::judge(&place, access, self.home, self.runtime))
+                let place = Place::Path(path.to_string_lossy().trim_matches('/').into());
+                let judged = place::judge(&place, Access::ReadWrite, self.home, self.runtime);
+                Some(judged.or("--filesystem=DIR:ro and --cwd=DIR, if reading will do", &[]))
             }
             Thing::Bus(bus, name, policy) => bus::judge(*bus, name, *policy, self.app),
             Thing::Policy { subsystem, key, value } => Some(Judgement::new(
@@ -149,7 +149,7 @@ impl Subject<'_> {
                 Some(Judgement::new(
                     risk,
                     object,
-                    &[super::judgement::Ability::Talk],
+                    &[Talk],
                     "It can ask the USB portal for these devices",
                     "the portal asks you first; what it hands out is used past the drivers",
                 ))
@@ -211,7 +211,8 @@ impl Subject<'_> {
             return Some(Advice { words, command });
         };
         let revoked = thing.revoked_by()?;
-        let words = instead.unwrap_or("do without it").to_owned();
+        let words: Vec<_> = judgement.portal.into_iter().chain(instead).collect();
+        let words = if words.is_empty() { "do without it".into() } else { words.join("; or ") };
         let options = options.iter().map(|option| (*option).to_owned());
         let arguments = std::iter::once(revoked).chain(options);
         let quoted: Vec<_> = arguments.map(|argument| quoted(OsStr::new(&argument))).collect();
@@ -244,7 +245,6 @@ pub struct Withdrawn {
 mod tests {
     use super::*;
     use crate::explain::bus::Bus;
-    use crate::filesystem::token::{Access, Place};
     use crate::flatpak::context::area::Area;
     use crate::flatpak::context::bus::{BusName, BusPolicy};
 

@@ -103,7 +103,9 @@ fn list(page: &mut Markup, title: &'static str, items: &[String]) {
 
 /// The sandbox with its files inside, and the ways out of it at its wall.
 fn picture(page: &mut Markup, explanation: &Explanation) {
-    page.raw("<h2>The sandbox <small>its files inside the wall, its ways through on the right</small></h2>\n");
+    page.raw(
+        "<h2>The sandbox <small>its files inside the wall, and the ways through it</small></h2>\n",
+    );
     page.raw("<div class=\"picture\">\n<div class=\"inside\"><h3>Files it sees</h3>\n<ul class=\"tree\">\n");
     branch(page, &tree(&explanation.mounts));
     page.raw("</ul>\n</div>\n<div class=\"outside\"><h3>Ways through the wall</h3>\n<ul class=\"doors\">\n");
@@ -111,8 +113,8 @@ fn picture(page: &mut Markup, explanation: &Explanation) {
         door(page, grant);
     }
     for closed in explanation.kept_out() {
-        page.raw("<li class=\"closed\"><span class=\"use\">closed:</span> ");
-        page.text(closed).raw("</li>\n");
+        page.raw("<li class=\"closed\"><span class=\"use\">closed:</span> <span>");
+        page.text(closed).raw("</span></li>\n");
     }
     page.raw("</ul>\n</div>\n</div>\n");
 }
@@ -121,10 +123,14 @@ fn branch(page: &mut Markup, node: &Node<'_>) {
     page.raw("<li><div class=\"row ").raw(node.mount.map_or("", |mount| kind(mount.access)));
     page.raw("\"><span class=\"path\">").text(&node.name).raw("</span>");
     if let Some(Mount { access, what, risk, .. }) = node.mount {
-        page.raw("<span class=\"use\">").text(access.word());
-        if !what.is_empty() {
-            page.raw(", ").text(what);
-        }
+        page.raw("<span class=\"use\">");
+        match (access, what.is_empty()) {
+            (_, true) => page.text(access.word()),
+            (Use::Private, false) => page.text(what),
+            (Use::Read | Use::Write | Use::Hidden | Use::Link, false) => {
+                page.text(access.word()).raw(", ").text(what)
+            }
+        };
         page.raw("</span>");
         if *risk != Risk::Low {
             mark(page, *risk);
@@ -151,24 +157,26 @@ const fn kind(access: Use) -> &'static str {
     }
 }
 
-/// What is no file is a way through the wall.
+/// What is no file is a way through the wall, and so is what is only talked to.
 fn door(page: &mut Markup, grant: &Grant) {
+    let judgement = &grant.judgement;
     let icon = match grant.thing.kind() {
         Kind::Share => "#share",
         Kind::Socket => "#socket",
+        Kind::Files if judgement.abilities == [Ability::Talk] => "#socket",
         Kind::Bus => "#bus",
         Kind::Device => "#device",
         Kind::Files | Kind::Feature | Kind::Policy | Kind::Environment => return,
     };
-    let judgement = &grant.judgement;
     page.raw("<li class=\"").raw(class(judgement.risk)).raw("\">");
-    mark(page, judgement.risk);
     page.raw("<svg aria-hidden=\"true\"><use href=\"").raw(icon).raw("\"/></svg><b>");
-    page.text(&judgement.object).raw("</b>");
+    page.text(&judgement.object);
     if !grant.conditions.is_empty() {
         page.raw(" <span class=\"use\">only if ").text(grant.conditions.join(" or "));
         page.raw("</span>");
     }
+    page.raw("</b>");
+    mark(page, judgement.risk);
     page.raw("</li>\n");
 }
 

@@ -59,6 +59,8 @@ pub struct Judgement {
     pub reason: &'static str,
     /// What would do instead of it.
     pub narrower: Option<Narrower>,
+    /// What a portal has that would do instead of it, without a grant; `exec` has no portals.
+    pub portal: Option<&'static str>,
 }
 
 impl Judgement {
@@ -72,7 +74,14 @@ impl Judgement {
         reason: &'static str,
     ) -> Self {
         let (object, effect) = (object.into(), effect.into());
-        Self { risk, object, abilities, effect, reason, narrower: None }
+        Self { risk, object, abilities, effect, reason, narrower: None, portal: None }
+    }
+
+    /// The same with something that a portal has.
+    #[must_use]
+    pub fn or_portal(mut self, words: &'static str) -> Self {
+        self.portal = Some(words);
+        self
     }
 
     /// The same with something that would do instead.

@@ -9,7 +9,7 @@ use serde::Serialize;
 use stockade_protocol::request::{self, Destination, Operation};
 use stockade_protocol::text::SandboxPath;
 
-use super::grant::Subject;
+use super::grant::{Grant, Subject};
 use super::risk::Risk;
 use super::thing::Thing;
 use crate::filesystem::export::Seen;
@@ -83,6 +83,31 @@ pub fn of_application(visible: &Visible, subject: &Subject<'_>) -> Vec<Mount> {
     visible.iter().map(mount).collect()
 }
 
+/// The devices of an application with these grants.
+#[must_use]
+pub fn devices(grants: &[Grant]) -> Vec<Mount> {
+    let mut mounts = vec![Mount::own("/dev", Use::Private, "harmless devices")];
+    for grant in grants {
+        let Thing::Named(Area::Devices, name) = &grant.thing else { continue };
+        let (path, what) = match name.as_str() {
+            "all" => ("/dev", "every device"),
+            "dri" => ("/dev/dri", "the graphics card"),
+            "kvm" => ("/dev/kvm", "virtual machines"),
+            "shm" => ("/dev/shm", "shared memory of all programs"),
+            "input" => ("/dev/input", "input devices"),
+            "usb" => ("/dev/bus/usb", "USB devices"),
+            _ => continue,
+        };
+        mounts.push(Mount {
+            path: path.into(),
+            access: Use::Write,
+            what,
+            risk: grant.judgement.risk,
+        });
+    }
+    mounts
+}
+
 /// What a sandbox of `exec` is made of.
 #[must_use]
 pub fn of_sandbox(sandbox: &Sandbox, subject: &Subject<'_>) -> Vec<Mount> {
@@ -102,11 +127,13 @@ pub fn of_sandbox(sandbox: &Sandbox, subject: &Subject<'_>) -> Vec<Mount> {
                     let risk = risk(source, access, subject);
                     Some(Mount { access: used(access), what: "", risk, path })
                 }
-                Operation::Tmpfs { destination, .. } => own(destination, "empty, in memory"),
+                Operation::Tmpfs { destination, .. } => {
+                    own(destination, "its own, empty, in memory")
+                }
                 Operation::Proc { destination, .. } => own(destination, "its own processes"),
                 Operation::Devices { destination, .. } => own(destination, "harmless devices"),
-                Operation::Mqueue { destination } => own(destination, "message queues"),
-                Operation::Directory { destination, .. } => own(destination, "empty"),
+                Operation::Mqueue { destination } => own(destination, "its own message queues"),
+                Operation::Directory { destination, .. } => own(destination, "its own, empty"),
                 Operation::Symlink { destination, .. } => {
                     Some(Mount::own(at(destination), Use::Link, ""))
                 }

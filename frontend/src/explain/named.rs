@@ -34,7 +34,7 @@ fn share(share: Share) -> Judgement {
             "the internet, your local network and servers on this machine",
             &[Talk],
             "It can reach the internet, your local network and servers on this machine",
-            "whatever it can read it can send away, and abstract sockets of other programs are open to it, too",
+            "whatever it can read it can send away, and abstract sockets of other programs may be open to it, too",
         ),
         Share::Ipc => Judgement::new(
             Risk::Medium,
@@ -77,7 +77,7 @@ fn socket(socket: Socket) -> Judgement {
         Socket::Pulseaudio => Judgement::new(
             Risk::NoSandbox,
             "loudspeakers, and the microphone at any time (PulseAudio)",
-            &[Talk, See],
+            &[Talk],
             "It can play sound, and record the microphone and what others play without asking",
             "the PulseAudio server loads modules for whoever asks, and runs outside the sandbox",
         )
@@ -103,7 +103,7 @@ fn socket(socket: Socket) -> Judgement {
             "It can print, and look at your print queue",
             "the print server is a large program outside the sandbox",
         )
-        .or("the print dialog of the portal, which needs no grant", &[]),
+        .or_portal("the print dialog of the portal, which needs no grant"),
         Socket::GpgAgent => Judgement::new(
             Risk::High,
             "your GnuPG agent",
@@ -174,7 +174,7 @@ fn device(device: Device) -> Judgement {
             "It can talk to USB devices past their drivers",
             "that includes sticks, security keys and firmware of devices, as far as your account may",
         )
-        .or("single devices, which the USB portal asks you for: --usb=QUERY", &[]),
+        .or_portal("single devices, which the USB portal asks you for: --usb=QUERY"),
         Device::All => Judgement::new(
             Risk::NoSandbox,
             "every device: cameras, disks, input, USB",

@@ -4,196 +4,15 @@
 //! A directory is as risky as the riskiest of what is known to be in it: a configuration that names
 //! programs to run, secrets, sockets.
 
+mod known;
+
 use std::path::{Component, Path};
 
 use super::judgement::Ability::{Read, Talk, Write};
 use super::judgement::{Ability, Judgement};
 use super::risk::Risk;
 use crate::filesystem::token::{Access, Place};
-
-/// What is known of a place: its path, the risks of reading and of writing, and why.
-struct Known {
-    path: &'static str,
-    read: Risk,
-    write: Risk,
-    why: &'static str,
-}
-
-const fn known(path: &'static str, read: Risk, write: Risk, why: &'static str) -> Known {
-    Known { path, read, write, why }
-}
-
-const SHELL: &str = "your shell or session runs what is written there, outside the sandbox";
-const STARTED: &str = "what is put there is started outside the sandbox";
-const OVERRIDES: &str = "permissions of applications are kept there, its own among them";
-const KEYS: &str = "keys and passwords are kept there";
-const BROWSER: &str = "a browser keeps its passwords and sessions there";
-const OTHERS: &str = "other applications keep their files there";
-const SETTINGS: &str = "all settings of the desktop are in it, and some name programs to run";
-
-/// Below the home.
-const HOME: &[Known] = {
-    use Risk::{High, Low, Medium, NoSandbox};
-    &[
-        known(".bashrc", Low, NoSandbox, SHELL),
-        known(".bash_profile", Low, NoSandbox, SHELL),
-        known(".bash_login", Low, NoSandbox, SHELL),
-        known(".bash_logout", Low, NoSandbox, SHELL),
-        known(".bash_aliases", Low, NoSandbox, SHELL),
-        known(".profile", Low, NoSandbox, SHELL),
-        known(".zshrc", Low, NoSandbox, SHELL),
-        known(".zshenv", Low, NoSandbox, SHELL),
-        known(".zprofile", Low, NoSandbox, SHELL),
-        known(".zlogin", Low, NoSandbox, SHELL),
-        known(".cshrc", Low, NoSandbox, SHELL),
-        known(".tcshrc", Low, NoSandbox, SHELL),
-        known(".login", Low, NoSandbox, SHELL),
-        known(".pam_environment", Low, NoSandbox, SHELL),
-        known(".xprofile", Low, NoSandbox, SHELL),
-        known(".xsession", Low, NoSandbox, SHELL),
-        known(".xsessionrc", Low, NoSandbox, SHELL),
-        known(".xinitrc", Low, NoSandbox, SHELL),
-        known(".vimrc", Low, NoSandbox, STARTED),
-        known(".emacs", Low, NoSandbox, STARTED),
-        known(".emacs.d", Low, NoSandbox, STARTED),
-        known(".gitconfig", Low, NoSandbox, STARTED),
-        known(".config/git", Low, NoSandbox, STARTED),
-        known(".config/nvim", Low, NoSandbox, STARTED),
-        known(".config/fish", Low, NoSandbox, SHELL),
-        known(".config/autostart", Low, NoSandbox, STARTED),
-        known(".config/systemd", Low, NoSandbox, STARTED),
-        known(".config/environment.d", Low, NoSandbox, SHELL),
-        known(".config/plasma-workspace", Low, NoSandbox, STARTED),
-        known(".config/sway", Low, NoSandbox, STARTED),
-        known(".config/i3", Low, NoSandbox, STARTED),
-        known(".config/hypr", Low, NoSandbox, STARTED),
-        known(".config/kglobalshortcutsrc", Low, NoSandbox, STARTED),
-        known(".config/mimeapps.list", Low, High, "it says which program opens a file"),
-        known(".config/dconf", Medium, High, SETTINGS),
-        known(".local/bin", Low, NoSandbox, STARTED),
-        known("bin", Low, NoSandbox, STARTED),
-        known(".cargo", High, NoSandbox, STARTED),
-        known(".local/share/applications", Low, NoSandbox, STARTED),
-        known(".local/share/systemd", Low, NoSandbox, STARTED),
-        known(".local/share/dbus-1", Low, NoSandbox, STARTED),
-        known(".local/share/gnome-shell", Low, NoSandbox, STARTED),
-        known(".local/share/plasma", Low, NoSandbox, STARTED),
-        known(".local/share/nautilus", Low, NoSandbox, STARTED),
-        known(".local/share/kio", Low, NoSandbox, STARTED),
-        known(".local/share/flatpak/overrides", Low, NoSandbox, OVERRIDES),
-        known(".local/share/flatpak", Low, NoSandbox, "applications are installed there"),
-        known(".local/share/stockade", High, High, OTHERS),
-        known(".var/app", High, High, OTHERS),
-        known(".ssh", High, NoSandbox, KEYS),
-        known(".gnupg", High, High, KEYS),
-        known(".local/share/keyrings", High, High, KEYS),
-        known(".local/share/kwalletd", High, High, KEYS),
-        known(".password-store", High, High, KEYS),
-        known(".aws", High, High, KEYS),
-        known(".kube", High, High, KEYS),
-        known(".docker", High, High, KEYS),
-        known(".netrc", High, High, KEYS),
-        known(".git-credentials", High, High, KEYS),
-        known(".config/gh", High, High, KEYS),
-        known(".config/gcloud", High, High, KEYS),
-        known(".mozilla", High, High, BROWSER),
-        known(".cache/mozilla", Medium, High, BROWSER),
-        known(".config/google-chrome", High, High, BROWSER),
-        known(".config/chromium", High, High, BROWSER),
-        known(".thunderbird", High, High, "your mail is kept there"),
-        known(".bash_history", Medium, Medium, "the commands you typed are in it"),
-    ]
-};
-
-const SOCKET_RUNS: &str = "the program at this socket starts others outside the sandbox";
-
-/// Below the runtime directory. What matters there are sockets, which are talked to whether they can
-/// be written or not.
-const RUNTIME: &[Known] = {
-    use Risk::{High, Low, Medium, NoSandbox};
-    &[
-        known("bus", NoSandbox, NoSandbox, "it is the session bus, without a filter"),
-        known("dbus-1", NoSandbox, NoSandbox, "it leads to the session bus"),
-        known("systemd", NoSandbox, NoSandbox, SOCKET_RUNS),
-        known("docker.sock", NoSandbox, NoSandbox, SOCKET_RUNS),
-        known("podman", NoSandbox, NoSandbox, SOCKET_RUNS),
-        known("libvirt", NoSandbox, NoSandbox, SOCKET_RUNS),
-        known(
-            "pulse",
-            NoSandbox,
-            NoSandbox,
-            "it is the sound server, which loads modules for whoever asks",
-        ),
-        known("sway-ipc", NoSandbox, NoSandbox, SOCKET_RUNS),
-        known("i3", NoSandbox, NoSandbox, SOCKET_RUNS),
-        known("hypr", NoSandbox, NoSandbox, SOCKET_RUNS),
-        known("doc", High, High, "files that were handed out to other applications are there"),
-        known("gnupg", High, High, "the GnuPG agent signs and decrypts for whoever asks"),
-        known("keyring", High, High, "your keyring answers there"),
-        known("gvfs", High, High, "network shares that you opened are there"),
-        known("gvfsd", High, High, "it reaches files through a service outside the sandbox"),
-        known("dconf", High, High, "it goes with changing the settings of your desktop"),
-        known("app", High, High, "other applications meet their services there"),
-        known(
-            "pipewire-0",
-            High,
-            High,
-            "it is sound, microphone, camera and screen, without asking",
-        ),
-        known(
-            "pipewire-0-manager",
-            High,
-            High,
-            "it is sound, microphone, camera and screen, without asking",
-        ),
-        known("at-spi", High, High, "it reads other windows and presses keys in them"),
-        known("discord-ipc-0", Medium, Medium, "another program answers there"),
-        known(
-            "wayland-0",
-            Medium,
-            Medium,
-            "it is the Wayland compositor, past what keeps applications apart",
-        ),
-        known("speech-dispatcher", Low, Low, "it reads text aloud"),
-    ]
-};
-
-/// From the root.
-const SYSTEM: &[Known] = {
-    use Risk::{High, Low, Medium, NoSandbox};
-    &[
-        known(
-            "tmp",
-            High,
-            High,
-            "other programs keep files and sockets there, those of X11 and of agents among them",
-        ),
-        known("tmp/.X11-unix", NoSandbox, NoSandbox, "it is X11: every window and every key"),
-        known("var/tmp", Medium, Medium, "other programs keep files there"),
-        known("var/lib", Low, Medium, "services of the system keep their files there"),
-        known("var/lib/docker", High, NoSandbox, "containers are kept there"),
-        known("var/lib/flatpak", Low, NoSandbox, "applications are installed there"),
-        known("var/log", Medium, Medium, "services write there what they do"),
-        known("var/run/docker.sock", NoSandbox, NoSandbox, SOCKET_RUNS),
-        known("run/docker.sock", NoSandbox, NoSandbox, SOCKET_RUNS),
-        known("run/podman", NoSandbox, NoSandbox, SOCKET_RUNS),
-        known("run/containerd", NoSandbox, NoSandbox, SOCKET_RUNS),
-        known("run/libvirt", NoSandbox, NoSandbox, SOCKET_RUNS),
-        known("var/run/libvirt", NoSandbox, NoSandbox, SOCKET_RUNS),
-        known("run/systemd", NoSandbox, NoSandbox, SOCKET_RUNS),
-        known("run/snapd.socket", High, High, "it installs software, if your account may"),
-        known("run/dbus", High, High, "it is the system bus, without a filter"),
-        known("run/media", Medium, High, "disks and sticks that you plug in appear there"),
-        known("media", Medium, High, "disks and sticks that you plug in appear there"),
-        known("mnt", Medium, High, "disks are mounted there"),
-        known("home", High, High, "the homes of all users are there"),
-        known("root", High, High, "it is the home of the administrator"),
-        known("boot", Low, Medium, "the kernel is there"),
-        known("sys", Low, Medium, "the hardware is steered there"),
-        known("opt", Low, Medium, "programs are installed there"),
-        known("srv", Medium, Medium, "servers keep their files there"),
-    ]
-};
+use known::{HOME, Known, RUNTIME, SHELL, SYSTEM};
 
 /// What is thought of a place, for a user with this home and this runtime directory.
 #[must_use]
@@ -203,8 +22,6 @@ pub fn judge(place: &Place, access: Access, home: &Path, runtime: &Path) -> Judg
         told(if writes { write } else { read }, object, access, reason)
     };
     let personal = &["--filesystem=xdg-download"];
-    let dialog = "single files, which the file dialog of the portal hands out without a grant; \
-                  or one directory";
     match place {
         Place::Host => broad(
             Risk::High,
@@ -212,7 +29,8 @@ pub fn judge(place: &Place, access: Access, home: &Path, runtime: &Path) -> Judg
             "all your files, and disks that you plug in",
             if writes { SHELL } else { KEYS_AMONG_ALL },
         )
-        .or(dialog, personal),
+        .or(ONE, personal)
+        .or_portal(DIALOG),
         Place::HostRoot => told(
             Risk::NoSandbox,
             "all of the host's files, sockets of services included",
@@ -251,6 +69,11 @@ pub fn judge(place: &Place, access: Access, home: &Path, runtime: &Path) -> Judg
     }
 }
 
+/// What would do instead of everything.
+const ONE: &str = "one directory";
+/// What applications have anyway.
+const DIALOG: &str = "single files, which the file dialog of the portal hands out without a grant";
+
 const KEYS_AMONG_ALL: &str =
     "keys, passwords and the sessions of your browser are among them, to be read and sent away";
 
@@ -263,13 +86,12 @@ fn words_of(key: &str) -> String {
 fn below_home(below: &str, access: Access, place: &Place) -> Judgement {
     let below = Path::new(below);
     let writes = access != Access::ReadOnly;
-    let dialog = "single files, which the file dialog of the portal hands out without a grant; \
-                  or one directory";
     if below.components().next().is_none() {
         let (risk, reason) =
             if writes { (Risk::NoSandbox, SHELL) } else { (Risk::High, KEYS_AMONG_ALL) };
         return told(risk, "your whole home directory", access, reason)
-            .or(dialog, &["--filesystem=xdg-download"]);
+            .or(ONE, &["--filesystem=xdg-download"])
+            .or_portal(DIALOG);
     }
     look_up(HOME, below, access, format!("{place}"))
         .unwrap_or_else(|| ordinary(format!("{place}"), access, "your own files are there"))
@@ -312,6 +134,15 @@ fn by_path(path: &Path, access: Access, home: &Path, runtime: &Path, place: &Pla
     });
     if let Ok(below) = below {
         return below_runtime(&below.to_string_lossy(), access);
+    }
+    // Only where it is named: in a granted /tmp it is covered (R97).
+    if path.starts_with("/tmp/.X11-unix") {
+        return told(
+            Risk::NoSandbox,
+            format!("{place}"),
+            access,
+            "it is X11: every window and every key",
+        );
     }
     let below = path.strip_prefix("/").unwrap_or(path);
     look_up(SYSTEM, below, access, format!("{place}"))
@@ -406,7 +237,7 @@ mod tests {
             ("/home/a", High, NoSandbox),
             ("/home/a/.profile", Low, NoSandbox),
             ("/home/b", High, High),
-            ("/tmp", NoSandbox, NoSandbox),
+            ("/tmp", High, High),
             ("/tmp/.X11-unix", NoSandbox, NoSandbox),
             ("/tmp/app", High, High),
             ("/run/docker.sock", NoSandbox, NoSandbox),

@@ -150,6 +150,8 @@ fn options_of_exec_are_explained_and_nothing_is_made() {
     for change in [
         Change::Share(Share::Network, true),
         Change::Socket(Socket::Cups, true),
+        Change::Socket(Socket::X11, true),
+        Change::Socket(Socket::FallbackX11, true),
         Change::Persist(".app".to_owned()),
         Change::Filesystem(
             crate::filesystem::token::Place::Home("new".to_owned()),
@@ -158,11 +160,12 @@ fn options_of_exec_are_explained_and_nothing_is_made() {
     ] {
         options.permissions.apply(change);
     }
-    let (explanation, _) = from_exec::explain(&options, &caller).unwrap();
+    let (explanation, _) = from_exec::explain(&options, &caller);
     let options: Vec<_> =
         explanation.grants.iter().map(|grant| grant.thing.option().display().to_string()).collect();
     let project = format!("--project={}", scratch.join("home/src").display());
     let expected = [
+        "--socket=fallback-x11",
         &project,
         "--filesystem=~/new:create",
         "--share=network",
