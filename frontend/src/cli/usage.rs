@@ -8,9 +8,10 @@ use clap::error::{ContextKind, ContextValue, ErrorKind};
 /// The message for a call that clap refused. `subcommand` is the first argument.
 #[must_use]
 pub fn explain(error: &clap::Error, subcommand: Option<&OsStr>) -> String {
-    let known = ["doctor", "enter", "exec", "explain", "info", "kill", "list", "override", "ps", "run"]
-        .into_iter()
-        .find(|name| subcommand == Some(OsStr::new(name)));
+    let known =
+        ["doctor", "enter", "exec", "explain", "info", "kill", "list", "override", "ps", "run"]
+            .into_iter()
+            .find(|name| subcommand == Some(OsStr::new(name)));
     let help = match known {
         Some(name) => format!("see 'stockade {name} --help'"),
         None => "see 'stockade --help'".to_owned(),

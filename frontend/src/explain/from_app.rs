@@ -17,6 +17,7 @@ use crate::flatpak::deploy::Deploy;
 use crate::flatpak::files::{self, Wanted};
 use crate::flatpak::installation::Owner;
 use crate::flatpak::overrides::{Directories, Overrides, OverridesError};
+use crate::flatpak::reference::Id;
 use crate::message::{Notice, shown};
 use crate::sandbox::SandboxError;
 
@@ -65,11 +66,15 @@ pub fn explain(
     let places: BTreeMap<Place, Access> =
         merged.filesystems.granted().map(|(place, access)| (place.clone(), access)).collect();
     let hidden: BTreeSet<Place> = merged.filesystems.denied().cloned().collect();
+    // R88. What was put together by hand has no such file, and no earlier name.
+    let data = choice.app.as_ref().and_then(|app| app.data().ok());
+    let names = data.map(|data| data.previous_ids).unwrap_or_default();
+    let previous: Vec<_> = names.iter().rev().filter_map(|name| Id::new(name).ok()).collect();
     let wanted = Wanted {
         filesystems: &places,
         hidden: &hidden,
         persist: &merged.persist,
-        previous: &[],
+        previous: &previous,
         installation: &directories.user,
     };
     let own = caller.home.join(".var/app").join(id.as_str());
@@ -78,7 +83,7 @@ pub fn explain(
         Mount::own("/usr", Use::Read, "the runtime"),
         Mount::own("/etc", Use::Read, "the runtime's configuration"),
         Mount::own("/proc", Use::Private, "its own processes"),
-        Mount::own("/tmp", Use::Private, "its own, empty"),
+        Mount::own("/tmp", Use::Private, "its own"),
         Mount::own(caller.sandbox_runtime_directory(), Use::Private, "its own sockets"),
     ];
     if choice.app.is_none() {
