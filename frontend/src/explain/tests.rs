@@ -4,15 +4,24 @@
 use std::os::unix::fs::symlink;
 use std::path::Path;
 
+use clap::Command;
+
+use super::from_context;
+use super::grant::{Grant, Source, Subject};
+use super::provenance::Layer;
+use super::risk::Risk;
 use super::{Explanation, from_app, from_exec, html, json, text};
 use crate::caller::Caller;
 use crate::caller::tests::caller;
 use crate::exec;
 use crate::filesystem::locate::tests::Scratch;
 use crate::flatpak::choice::{self, Choice};
+use crate::flatpak::context::Context;
+use crate::flatpak::context::area::Area;
 use crate::flatpak::deploy::tests::install;
 use crate::flatpak::installation::Installations;
 use crate::flatpak::reference::Wanted;
+use crate::keyfile::KeyFile;
 use crate::message::is_hidden;
 use crate::permission::{Change, Share, Socket};
 
@@ -87,14 +96,14 @@ fn an_application_with_overrides_is_told_from_the_worst_to_the_least() {
     assert_eq!(json["grants"][0]["sources"][0]["layer"], "user_override");
     assert_eq!(json["grants"][2]["kind"], "share");
     let home = explanation.mounts.iter().find(|mount| mount.path == scratch.join("home")).unwrap();
-    assert_eq!(home.risk, super::risk::Risk::NoSandbox);
+    assert_eq!(home.risk, Risk::NoSandbox);
 }
 
 #[test]
 fn an_application_without_permissions_is_a_tight_sandbox() {
     let scratch = Scratch::new();
     let explanation = explained(&scratch, "");
-    assert_eq!(explanation.risk(), super::risk::Risk::Low);
+    assert_eq!(explanation.risk(), Risk::Low);
     assert_eq!(explanation.kept_out().len(), 6);
     let text = text::text(&explanation, false);
     assert!(text.contains("org.example.App: a tight sandbox"), "{text}");
@@ -179,4 +188,58 @@ fn options_of_exec_are_explained_and_nothing_is_made() {
     assert!(seen(&scratch.join("home/new")) && seen(&scratch.join("home/.app")));
     assert!(!scratch.join("home/new").exists() && !scratch.join("home/.local").exists());
     assert!(text::text(&explanation, false).contains("--share=network\n"));
+}
+
+/// What an application has after its user has taken an advice.
+fn after(metadata: &Context, command: &str, subject: &Subject<'_>) -> Vec<Grant> {
+    // None of these names has a quote or a space in it.
+    let words = command.split(' ').skip(3).map(|word| word.trim_matches('\''));
+    let mut words: Vec<_> = words.collect();
+    assert_eq!(words.pop(), Some("org.example.App"));
+    let options = crate::cli::context::arguments(Command::new("override")).no_binary_name(true);
+    let given = crate::cli::context::read(&options.get_matches_from(words)).unwrap();
+    let source = Source::Overrides { user: true, global: false, path: "/o".into() };
+    let layers = [
+        Layer { source: Source::Metadata("/m".into()), context: metadata.clone() },
+        Layer { source, context: given.context },
+    ];
+    from_context::grants(&layers, subject).grants
+}
+
+#[test]
+fn t71_who_takes_an_advice_has_less_and_nothing_worse() {
+    let words = Area::ALL.map(|area| format!("{}={};\n", area.key(), area.words().join(";")));
+    let text = format!(
+        "[Context]\n{}filesystems=host;home;host-root;host-etc;~/.ssh;xdg-documents;/tmp;xdg-run/bus;\n\
+         [Session Bus Policy]\norg.freedesktop.*=talk\norg.kde.*=own\n\
+         [System Bus Policy]\norg.freedesktop.UDisks2=talk\n[Policy a]\nb=c;\n\
+         [USB Devices]\nenumerable-devices=all;vnd:0001;\n",
+        words.concat()
+    );
+    let subject = Subject {
+        app: Some("org.example.App"),
+        home: Path::new("/home/a"),
+        runtime: Path::new("/run/user/7"),
+    };
+    for text in [text.clone(), text.replace("fallback-x11;", "")] {
+        let metadata = Context::read(&KeyFile::parse(text.as_bytes()).unwrap()).unwrap().0;
+        let source = Source::Metadata("/m".into());
+        let layers = [Layer { source, context: metadata.clone() }];
+        let before = from_context::grants(&layers, &subject).grants;
+        let mut advised = 0;
+        for grant in &before {
+            let Some(command) = grant.advice.as_ref().and_then(|it| it.command.as_ref()) else {
+                assert_eq!(grant.judgement.risk, Risk::Low, "{grant:?}");
+                continue;
+            };
+            advised += 1;
+            let after = after(&metadata, command, &subject);
+            assert!(after.iter().all(|left| left.thing != grant.thing), "{command}");
+            for left in after {
+                let known = before.iter().any(|one| one.thing == left.thing);
+                assert!(known || left.judgement.risk > grant.judgement.risk, "{command}: {left:?}");
+            }
+        }
+        assert!(advised > 30, "{advised}");
+    }
 }

@@ -8,6 +8,7 @@ use serde::Serialize;
 
 use super::bus::Bus;
 use crate::filesystem::token::{Access, Place};
+use crate::flatpak::context::FALLBACK_X11;
 use crate::flatpak::context::area::Area;
 use crate::flatpak::context::bus::{BusName, BusPolicy};
 use crate::flatpak::context::usb::Query;
@@ -130,6 +131,11 @@ impl Thing {
     #[must_use]
     pub fn revoked_by(&self) -> Option<String> {
         match self {
+            // R43, R44: without the fallback a grant of X11 next to it would be one without a
+            // condition. Taking X11 back takes both.
+            Self::Named(Area::Sockets, name) if name == FALLBACK_X11 => {
+                Some("--nosocket=x11".to_owned())
+            }
             Self::Named(area, name) => Some(format!("--{}={name}", area.deny_option())),
             Self::Place(place, _) => Some(format!("--nofilesystem={place}")),
             Self::Bus(Bus::Session, name, _) => Some(format!("--no-talk-name={name}")),
