@@ -39,7 +39,7 @@ help:
 	@sed -n '2,5s/^# //p' Makefile
 
 setup:
-	packaging/setup build check bench
+	packaging/setup build check bench flatpak
 setup-build:
 	packaging/setup build
 setup-bench:

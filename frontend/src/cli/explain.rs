@@ -127,7 +127,7 @@ fn explain(matches: &ArgMatches, caller: &Caller) -> Result<(Explanation, Vec<No
     };
     let (installations, mut notices) = Installations::discover(caller);
     let choice = Choice::make(&wanted, &options, &installations)?;
-    let (explanation, more) = from_app::explain(&choice, caller)?;
+    let (explanation, more) = from_app::explain(&choice, installations.defaults(), caller)?;
     notices.extend(more);
     Ok((explanation, notices))
 }

@@ -15,8 +15,8 @@ use crate::flatpak::choice::Choice;
 use crate::flatpak::context::{Context, ContextError};
 use crate::flatpak::deploy::Deploy;
 use crate::flatpak::files::{self, Wanted};
-use crate::flatpak::installation::Owner;
-use crate::flatpak::overrides::{Directories, Overrides, OverridesError};
+use crate::flatpak::installation::{Defaults, Owner};
+use crate::flatpak::overrides::{Overrides, OverridesError};
 use crate::flatpak::reference::Id;
 use crate::message::{Notice, shown};
 use crate::sandbox::SandboxError;
@@ -47,11 +47,11 @@ pub enum FromAppError {
 /// [`FromAppError`].
 pub fn explain(
     choice: &Choice,
+    defaults: &Defaults,
     caller: &Caller,
 ) -> Result<(Explanation, Vec<Notice>), FromAppError> {
-    let directories = caller.default_installations();
     let mut notices = Vec::new();
-    let layers = layers(choice, &directories, &mut notices)?;
+    let layers = layers(choice, defaults, &mut notices)?;
     let runs = choice.app.as_ref().unwrap_or(&choice.runtime);
     let id = &runs.reference.id;
     let runtime_directory = caller.runtime_directory();
@@ -75,7 +75,7 @@ pub fn explain(
         hidden: &hidden,
         persist: &merged.persist,
         previous: &previous,
-        installation: &directories.user,
+        installation: &defaults.user,
     };
     let own = caller.home.join(".var/app").join(id.as_str());
     let mut mounts = vec![
@@ -128,7 +128,7 @@ fn always(id: &str) -> Vec<String> {
 /// Who says what, lowest first (R45, R46).
 fn layers(
     choice: &Choice,
-    directories: &Directories,
+    defaults: &Defaults,
     notices: &mut Vec<Notice>,
 ) -> Result<Vec<Layer>, FromAppError> {
     let (path, context) = said_by(&choice.runtime, notices)?;
@@ -139,9 +139,9 @@ fn layers(
     layers.push(Layer { source: Source::Metadata(path), context });
     let system = match app.installation.owner {
         Owner::User => None,
-        Owner::System(_) => Some((false, &directories.system)),
+        Owner::System(_) => Some((false, &defaults.system)),
     };
-    for (user, installation) in system.into_iter().chain([(true, &directories.user)]) {
+    for (user, installation) in system.into_iter().chain([(true, &defaults.user)]) {
         for (global, id) in [(true, None), (false, Some(&app.reference.id))] {
             let overrides = Overrides::new(installation, id);
             let (context, more) = overrides.context()?;
