@@ -151,7 +151,7 @@ enum Line<'a> {
 impl<'a> Line<'a> {
     fn read(line: &'a str) -> Result<Self, Fault> {
         let text = line.trim_start_matches(is_space);
-        if text.is_empty() || line.starts_with('#') {
+        if text.is_empty() || text.starts_with('#') {
             return Ok(Self::Nothing);
         }
         if let Some(rest) = text.strip_prefix('[') {
@@ -170,7 +170,14 @@ impl<'a> Line<'a> {
 
 /// What GLib takes for white space, `g_ascii_isspace(3)`.
 fn is_space(c: char) -> bool {
-    matches!(c, ' ' | '\t' | '\n' | '\r' | '\u{b}' | '\u{c}')
+    matches!(c, ' ' | '\t' | '\n' | '\r' | '\u{c}')
+}
+
+/// Whether a value that begins with this text is read again as it was written: white space there is
+/// taken for nothing, and for a form feed there is no escape.
+#[must_use]
+pub fn can_begin_value(text: &str) -> bool {
+    !text.starts_with('\u{c}')
 }
 
 /// Whether a text that is written as a key is read again as that key, and as nothing else: not as a
@@ -395,6 +402,12 @@ mod tests {
         assert_eq!(read.string("A", "a"), Ok(Some("1".into())));
         assert_eq!(read.string("B", "a"), Ok(None));
         assert_eq!(read.string("C", "a"), Ok(None));
+        // White space before a comment says nothing, and a vertical tab is none: Flatpak 1.14 was asked.
+        let read = file("[A]\n \t#a=1\n\u{c}b=\u{c}2\n\u{b}c=\u{b}3\n");
+        assert_eq!(read.group("A").unwrap().keys().collect::<Vec<_>>(), ["b", "\u{b}c"]);
+        assert_eq!(read.string("A", "b"), Ok(Some("2".into())));
+        assert_eq!(read.string("A", "\u{b}c"), Ok(Some("\u{b}3".into())));
+        assert_eq!(fault("[A]\n\u{b}"), (2, Fault::Line));
         assert_eq!(fault("a=1"), (1, Fault::NoGroup));
         assert_eq!(fault("[A]\nnothing"), (2, Fault::Line));
         for name in ["[]", "[A", "[A[B]", "[A]B]", "[A\u{7}]"] {
@@ -421,6 +434,16 @@ mod tests {
         }
         for name in ["", "a]", "[a", "a\nb"] {
             assert!(!can_be_group(name), "{name:?}");
+        }
+    }
+
+    #[test]
+    fn what_can_begin_a_value_is_read_again() {
+        for text in [" ", "\t", "\n", "\r", "\u{b}", "!", "\u{e9}", "\u{c}"] {
+            let mut written = KeyFile::default();
+            written.group_mut("A").set_list("a", [text]);
+            let again = file(&written.to_string()).list("A", "a").unwrap();
+            assert_eq!(again == [text], can_begin_value(text), "{text:?}");
         }
     }
 

@@ -32,6 +32,7 @@ impl GenericPolicies {
     pub fn read(&mut self, subsystem: &str, key: &str, item: &str) -> bool {
         let (value, granted) = item.strip_prefix('!').map_or((item, true), |value| (value, false));
         let fits = !value.is_empty()
+            && keyfile::can_begin_value(value)
             && keyfile::can_be_group(subsystem)
             && !subsystem.contains(is_hidden)
             && keyfile::can_be_key(key);
@@ -147,9 +148,14 @@ mod tests {
     #[test]
     fn keys_that_would_be_something_else_are_refused() {
         let mut policies = GenericPolicies::default();
-        for (subsystem, key, item) in
-            [("a", "#b", "c"), ("", "b", "c"), ("a", "b[de]", "c"), ("a", "b", ""), ("a", "b", "!")]
-        {
+        for (subsystem, key, item) in [
+            ("a", "#b", "c"),
+            ("", "b", "c"),
+            ("a", "b[de]", "c"),
+            ("a", "b", ""),
+            ("a", "b", "!"),
+            ("a", "b", "\u{c}c"),
+        ] {
             assert!(!policies.read(subsystem, key, item), "{subsystem}.{key}={item}");
         }
         assert_eq!(policies, GenericPolicies::default());

@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::Form;
 use super::condition::{Condition, Conditions};
+use crate::keyfile::can_begin_value;
 
 /// What a layer says of one permission (R41).
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -70,15 +71,16 @@ enum Item<'a> {
 impl<'a> Item<'a> {
     /// None if it names nothing, or something that could not be written again.
     fn read(item: &'a str) -> Option<Self> {
+        let is_name = |name: &str| !name.is_empty() && can_begin_value(name);
         if let Some(name) = item.strip_prefix('!') {
-            return (!name.is_empty()).then_some(Self::Negated(name));
+            return is_name(name).then_some(Self::Negated(name));
         }
         let Some(rest) = item.strip_prefix("if:") else {
-            return (!item.is_empty()).then_some(Self::Plain(item));
+            return is_name(item).then_some(Self::Plain(item));
         };
         let (name, condition) = rest.split_once(':')?;
         // Such a name could not be granted by itself, and would become its own opposite.
-        let odd = name.is_empty() || name.starts_with('!');
+        let odd = !is_name(name) || name.starts_with('!');
         Condition::read(condition)
             .filter(|_| !odd)
             .map(|condition| Self::Conditional(name, condition))
@@ -266,7 +268,20 @@ mod tests {
 
     #[test]
     fn items_that_mean_nothing_are_told() {
-        let items = ["", "!", "if:", "if:x11", "if::true", "if:x11:", "if:x11:!", "if:!x11:true"];
+        // The last ones would be granted by those who read what was written.
+        let items = [
+            "",
+            "!",
+            "if:",
+            "if:x11",
+            "if::true",
+            "if:x11:",
+            "if:x11:!",
+            "if:!x11:true",
+            "\u{c}x11",
+            "!\u{c}x11",
+            "if:\u{c}x11:true",
+        ];
         let items = items.map(str::to_owned);
         let (grants, odd) = Grants::read(&items);
         assert_eq!(grants, Grants::default());
