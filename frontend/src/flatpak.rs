@@ -14,6 +14,8 @@ pub mod extension;
 pub mod file_access;
 pub mod files;
 pub mod forward;
+#[cfg(test)]
+mod fuzz;
 pub mod gvariant;
 pub mod info_file;
 pub mod installation;
