@@ -244,6 +244,10 @@ fn plain(call: Call, number: u32) -> (Option<String>, Option<String>) {
             "the place it belongs in may not be changed by this user",
             "create it there beforehand",
         ),
+        (Call::Open, Errno::LOOP) => known(
+            "a part of that path is a symlink in the sandbox, which something in it may have made",
+            "remove the symlink, or do not share that place",
+        ),
         (_, Errno::NOSPC) => {
             known("there is no room left on the file system", "make room, or use another place")
         }

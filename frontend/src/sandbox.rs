@@ -99,6 +99,7 @@ impl Sandbox {
                     held: Vec::new(),
                     gates: Vec::new(),
                 },
+                follow_links: false,
             },
             descriptors: Vec::new(),
             sources: Vec::new(),

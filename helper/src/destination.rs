@@ -50,18 +50,17 @@ pub(crate) enum Target {
 }
 
 impl Root<'_> {
-    /// Looks up a path beneath the root: symlinks stay inside, magic links are refused (T03).
+    /// Looks up a path beneath the root: magic links are refused, and symlinks too unless the request
+    /// allows them; then they stay inside (T03, T68).
     pub(crate) fn lookup(&self, path: &CStr, flags: OFlags) -> Result<OwnedFd, Errno> {
-        let within = ResolveFlags::IN_ROOT | ResolveFlags::NO_MAGICLINKS;
+        let links =
+            if self.follow { ResolveFlags::NO_MAGICLINKS } else { ResolveFlags::NO_SYMLINKS };
+        let within = ResolveFlags::IN_ROOT | links;
         let mode = bits(if flags.contains(OFlags::CREATE) { FILE } else { 0 });
-        for _ in 0..PATIENCE {
-            match rustix::fs::openat2(&self.fd, path, flags, mode, within) {
-                // Something was renamed in a directory that others can write, openat2(2).
-                Err(Errno::AGAIN) => {}
-                other => return other,
-            }
-        }
-        Err(Errno::AGAIN)
+        let mut tries =
+            (0..PATIENCE).map(|_| rustix::fs::openat2(&self.fd, path, flags, mode, within));
+        // Something was renamed in a directory that others can write, openat2(2).
+        tries.find(|tried| !matches!(tried, Err(Errno::AGAIN))).unwrap_or(Err(Errno::AGAIN))
     }
 
     /// The place of a destination, made with these permission bits if nothing stands there.

@@ -66,6 +66,7 @@ impl Inside {
 
         let kind = Kind::Tmpfs { mode: DIRECTORY, size: None };
         let mut root = Root::enter(caps, &procfs, kind.make(caps, Object::None)?)?;
+        root.follow = job.request.get().follow_links;
         for (object, (asked, part)) in objects().zip(list.iter().zip(parts)) {
             root.perform(asked, part, &mut job.descriptors, object)?;
         }
@@ -82,6 +83,8 @@ pub(crate) struct Root<'a> {
     /// The directory that the last destination lies in, so that a thousand neighbours are not looked
     /// up a thousand times. Between two uses, mounts are made on new entries of it only.
     pub(crate) neighbourhood: Option<Neighbourhood>,
+    /// Whether destinations may lead through symlinks.
+    pub(crate) follow: bool,
 }
 
 impl<'a> Root<'a> {
@@ -93,7 +96,7 @@ impl<'a> Root<'a> {
         attach(caps, mount.as_fd(), old.as_fd(), c"").map_err(fail(Call::MoveMount))?;
         drop(old);
         pivot(caps, mount.as_fd(), Object::None)?;
-        Ok(Self { caps, procfs, fd: mount, neighbourhood: None })
+        Ok(Self { caps, procfs, fd: mount, neighbourhood: None, follow: false })
     }
 
     /// Does one operation.

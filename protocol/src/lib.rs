@@ -25,4 +25,4 @@ pub use request::Request;
 /// A frontend puts the version of its request into the [`Header`]; a helper that cannot read it
 /// answers [`Event::Unsupported`] with the range it can, so that the two packages may be upgraded
 /// apart.
-pub const VERSION: u16 = 2;
+pub const VERSION: u16 = 3;

@@ -21,6 +21,9 @@ pub struct Request {
     pub payload: Payload,
     /// How the processes of the sandbox belong together.
     pub supervision: Supervision,
+    /// Whether destinations may lead through symlinks that lie in the sandbox. They never lead out of it,
+    /// but who can write to what is bound decides where they lead in it (T68).
+    pub follow_links: bool,
 }
 
 impl Request {

@@ -11,6 +11,7 @@ use harness::{Case, Fixture, Outcome, case, sys, watch};
 
 pub(crate) const CASES: &[Case] = &[
     case!(t68_links_left_by_the_app_lead_nowhere),
+    case!(t68_links_left_where_something_is_shared_lead_nowhere),
     case!(t68_nor_when_they_change_all_the_time).within(120),
 ];
 
@@ -54,6 +55,27 @@ fn t68_links_left_by_the_app_lead_nowhere(fixture: &Fixture) -> Outcome {
     assert_eq!(watch::tree(&outside), before);
     let output = shell(fixture, &options, "cat ~/.a/b/note");
     assert_eq!(output.text(), "kept\n", "{}", output.errors());
+    Outcome::Passed
+}
+
+fn t68_links_left_where_something_is_shared_lead_nowhere(fixture: &Fixture) -> Outcome {
+    // The app leaves a link in its kept home where a directory of the user is shared at the next start.
+    let home = fixture.home();
+    let home = home.file_name().and_then(|name| name.to_str()).expect("it has a name");
+    fixture.directory(&format!("{home}/shared"));
+    fixture.file(&format!("{home}/shared/note"), "of the user\n");
+    let share = ["--name=links", "--filesystem=~/shared"];
+    shell(fixture, &share, "cat ~/shared/note").assert_code(0);
+    for target in ["/run", "/", "/etc", "/nowhere"] {
+        let script = format!("rmdir ~/shared; ln -s {target} ~/shared && test -L ~/shared");
+        shell(fixture, &["--name=links"], &script).assert_code(0);
+        let seen = shell(fixture, &share, "cat /run/note /note /etc/note; ls /nowhere; exit 7");
+        assert_eq!(seen.text(), "", "{target}: {}", seen.errors());
+        seen.assert_code(STOCKADE_FAILED);
+        assert!(seen.errors().contains("symlink in the sandbox"), "{}", seen.errors());
+        shell(fixture, &["--name=links"], "rm ~/shared && mkdir ~/shared").assert_code(0);
+    }
+    shell(fixture, &share, "cat ~/shared/note").assert_code(0);
     Outcome::Passed
 }
 

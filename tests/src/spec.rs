@@ -68,6 +68,7 @@ impl Spec {
                 held: Vec::new(),
                 gates: Vec::new(),
             },
+            follow_links: true,
         };
         Self { request, descriptors: Vec::new() }
     }

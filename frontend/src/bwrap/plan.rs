@@ -101,6 +101,8 @@ pub(crate) fn plan(settings: &Settings, circumstances: Circumstances) -> Result<
     hidden::check(&settings.actions)?;
     let foreign = open_numbers();
     let mut sandbox = Sandbox::new();
+    // Callers bind whole trees of the host, and mount below what are links there.
+    sandbox.request.follow_links = true;
     namespaces(settings, circumstances, &mut sandbox)?;
     let mut builder = Builder::new(settings, circumstances, &mut sandbox);
     for action in &settings.actions {

@@ -56,6 +56,7 @@ pub fn smallest() -> Request {
             held: Vec::new(),
             gates: Vec::new(),
         },
+        follow_links: false,
     }
 }
 
@@ -176,6 +177,7 @@ pub fn fullest() -> Request {
             held: vec![FdIndex(8)],
             gates: vec![Gate { source: FdIndex(9), end_opens: true }],
         },
+        follow_links: true,
     }
 }
 

@@ -211,12 +211,13 @@ pub fn request() -> impl Strategy<Value = Request> {
             gates,
         },
     );
-    (namespaces(), vec(operation(), 0..12), payload(), supervision).prop_map(
-        |(namespaces, operations, payload, supervision)| Request {
+    (namespaces(), vec(operation(), 0..12), payload(), supervision, any::<bool>()).prop_map(
+        |(namespaces, operations, payload, supervision, follow_links)| Request {
             namespaces,
             operations,
             payload,
             supervision,
+            follow_links,
         },
     )
 }
