@@ -20,6 +20,7 @@ use stockade_protocol::request::Access;
 use crate::caller::Caller;
 use crate::device;
 use crate::environment::Environment;
+use crate::flatpak::directory::read_host_file;
 use crate::message::{Notice, shown};
 use crate::object::Object;
 use crate::permission::{Permissions, Socket};
@@ -29,7 +30,7 @@ use crate::sandbox::{Sandbox, SandboxError, open_path};
 pub const DIRECTORY: &str = "/run/stockade";
 
 /// Largest configuration file that is read.
-const CONFIGURATION_BYTES: u64 = 64 * 1024;
+const CONFIGURATION_BYTES: usize = 64 * 1024;
 
 /// What sockets are added to.
 #[derive(Debug)]
@@ -78,7 +79,8 @@ pub fn prepare(permissions: &Permissions, wiring: &mut Wiring) -> Result<Outcome
     }
 
     // R97: a granted /tmp is no way around the permission.
-    if wiring.temporary_is_shared && Path::new(x11::SOCKETS).is_dir() {
+    let own = |path: &Path| path.symlink_metadata().is_ok_and(|found| found.is_dir());
+    if wiring.temporary_is_shared && own(Path::new(x11::SOCKETS)) {
         wiring.sandbox.tmpfs(Path::new(x11::SOCKETS), 0o755)?;
     }
 
@@ -303,14 +305,18 @@ impl Wiring<'_> {
     }
 }
 
-/// The text of a small configuration file; nothing if it cannot be read.
+/// The text of a small configuration file; nothing if it cannot be read, or is no file.
 fn configuration(path: &Path) -> String {
-    use std::io::Read as _;
-    let mut text = Vec::new();
-    if let Ok(file) = std::fs::File::open(path) {
-        file.take(CONFIGURATION_BYTES).read_to_end(&mut text).ok();
-    }
+    let text = read_host_file(path, CONFIGURATION_BYTES).ok().flatten().unwrap_or_default();
     String::from_utf8_lossy(&text).into_owned()
+}
+
+/// Whether a file of the user's may name this socket as a server that keeps its own below one of these
+/// directories. An application may be able to write that file, and would have a bus or an agent for the
+/// asking otherwise (T68). What the environment or the system names is nobody's but the caller's.
+fn is_in(socket: &Path, directories: &[PathBuf]) -> bool {
+    let upwards = socket.components().any(|part| part == std::path::Component::ParentDir);
+    !upwards && directories.iter().any(|directory| socket.starts_with(directory))
 }
 
 /// A server that is a local socket: an absolute path without a port.
@@ -321,14 +327,18 @@ fn cups_server(caller: &Caller) -> Option<PathBuf> {
     if let Some(server) = caller.variable("CUPS_SERVER").and_then(OsStr::to_str).and_then(local) {
         return Some(server);
     }
-    let files = [caller.home.join(".cups/client.conf"), "/etc/cups/client.conf".into()];
-    files.iter().find_map(|file| {
+    let named = |file: &Path| {
         configuration(file).lines().find_map(|line| {
             let mut words = line.split_ascii_whitespace();
             words.next().filter(|word| word.eq_ignore_ascii_case("ServerName"))?;
             words.next().and_then(local)
         })
-    })
+    };
+    let usual = ["/run/cups", "/var/run/cups"].map(PathBuf::from);
+    let users = named(&caller.home.join(".cups/client.conf"));
+    users
+        .filter(|server| is_in(server, &usual))
+        .or_else(|| named(Path::new("/etc/cups/client.conf")))
 }
 
 /// What `gpgconf` says, run with an environment of its own (T72).
@@ -495,11 +505,14 @@ pub(crate) mod tests {
     #[test]
     fn r201_the_print_server_is_a_local_path_or_the_default() {
         let scratch = Scratch::new();
-        scratch.file(".cups/client.conf", "# x\nservername /run/other.sock\n");
+        scratch.file(".cups/client.conf", "# x\nservername /run/cups/other.sock\n");
         let from = |server: &str| cups_server(&caller(&scratch.0, &[("CUPS_SERVER", server)]));
         assert_eq!(from("/a/b"), Some("/a/b".into()));
-        assert_eq!(from("/a:631"), Some("/run/other.sock".into()));
-        assert_eq!(from("host"), Some("/run/other.sock".into()));
+        assert_eq!(from("/a:631"), Some("/run/cups/other.sock".into()));
+        assert_eq!(from("host"), Some("/run/cups/other.sock".into()));
+        // T68: an application may have written it.
+        scratch.file(".cups/client.conf", "ServerName /run/dbus/system_bus_socket\n");
+        assert_ne!(from(""), Some("/run/dbus/system_bus_socket".into()));
 
         let _server = UnixListener::bind(scratch.join("cups")).unwrap();
         let path = scratch.join("cups");

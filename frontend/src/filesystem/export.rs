@@ -105,6 +105,31 @@ impl Exports {
         Self { reserved, entries, ordinary: BTreeSet::new() }
     }
 
+    /// Moves what lies in `directory`, in an entry with one of these names, to the same place in `to`:
+    /// inside, the entry is a symlink to there. Gives the names that were found.
+    pub fn relocate(
+        &mut self,
+        directory: &Path,
+        to: &Path,
+        is_meant: impl Fn(&str) -> bool,
+    ) -> BTreeSet<String> {
+        let mut found = BTreeSet::new();
+        let mut place = |path: OsString| {
+            let below = Path::new(&path).strip_prefix(directory).ok();
+            let first = below.and_then(|below| below.iter().next()?.to_str());
+            match (below, first.filter(|first| is_meant(first))) {
+                (Some(below), Some(first)) => {
+                    found.insert(first.to_owned());
+                    to.join(below).into_os_string()
+                }
+                _ => path,
+            }
+        };
+        let entries = std::mem::take(&mut self.entries);
+        self.entries = entries.into_iter().map(|(path, entry)| (place(path), entry)).collect();
+        found
+    }
+
     /// Whether nothing of the host can be at this path.
     #[must_use]
     pub fn refuses(&self, path: &Path) -> bool {

@@ -13,6 +13,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::os::fd::{AsFd, OwnedFd};
 use std::path::{Path, PathBuf};
 
+use rustix::fs::{Mode, OFlags, ResolveFlags};
 use rustix::io::Errno;
 use stockade_protocol::request;
 
@@ -141,12 +142,19 @@ pub fn collect(
         if !wanted.home_access() {
             persist(wanted, data, caller, &exports, &mut before, notices);
         }
-        // Where the application made its own directory something else, nothing is mounted into it.
-        let there = |part: &str| {
+        // Where the application made something else of its own directory, or left a symlink in it, nothing
+        // is mounted into it: what it changes later ends the launch.
+        let there = |part: &str, below: &str| {
             let path = data.path().join(part);
-            data.parts().iter().any(|there| there.path == path)
+            let directory = data.parts().iter().find(|there| there.path == path);
+            directory.is_some_and(|part| leads_through_no_link(&part.directory, below))
         };
-        let redirected = granted.redirected.into_iter().filter(|it| there(it.part));
+        // What else is said of a place below would not hold there.
+        let divided = |it: &Redirected| {
+            exports.seen().any(|(path, _)| path != it.source && path.starts_with(&it.source))
+        };
+        let redirected =
+            granted.redirected.into_iter().filter(|it| there(it.part, &it.below) && !divided(it));
         after = redirected.map(|it| it.mount(data.path())).collect();
         after.sort_by(|one: &Mount, other| one.destination.cmp(&other.destination));
         let place = data.path().join("config/user-dirs.dirs");
@@ -156,7 +164,7 @@ pub fn collect(
         } else {
             settings::of_what_was_granted(&granted.user_directories)
         };
-        user_dirs = dirs.filter(|_| there("config")).map(|dirs| (place, dirs));
+        user_dirs = dirs.filter(|_| there("config", "user-dirs.dirs")).map(|dirs| (place, dirs));
     }
     Ok(Files { exports, before, after, user_dirs, runtime_directory })
 }
@@ -204,6 +212,14 @@ fn persist(
     }
 }
 
+/// Whether a path below a directory has no symlink in it, as far as it exists.
+fn leads_through_no_link(directory: impl AsFd, below: &str) -> bool {
+    let within = ResolveFlags::BENEATH | ResolveFlags::NO_SYMLINKS;
+    let flags = OFlags::PATH | OFlags::CLOEXEC;
+    let opened = rustix::fs::openat2(directory, below, flags, Mode::empty(), within);
+    matches!(opened, Ok(_) | Err(Errno::NOENT))
+}
+
 /// Another descriptor of the same object.
 fn duplicate(object: impl AsFd, path: &Path) -> Result<OwnedFd, SandboxError> {
     let failed = |errno: Errno| SandboxError::Open { path: path.to_owned(), errno };
@@ -224,11 +240,16 @@ impl Files {
     }
 
     /// Mounts everything. The sandbox has its runtime, and directories `/tmp`, `/var/tmp` and the
-    /// runtime directory.
+    /// runtime directory. Gives names of the runtime directory that are to be members of it, because what
+    /// is granted below them is in `/run/flatpak` (R93).
     ///
     /// # Errors
     /// [`SandboxError`].
-    pub fn mount(self, session: Session, sandbox: &mut Sandbox) -> Result<(), SandboxError> {
+    pub fn mount(
+        mut self,
+        session: Session,
+        sandbox: &mut Sandbox,
+    ) -> Result<BTreeSet<String>, SandboxError> {
         let writable = request::Access::ReadWrite;
         for mount in self.before {
             mount.put(sandbox)?;
@@ -243,7 +264,7 @@ impl Files {
         }
         // R97: where the host's /tmp is seen, nothing is made in it.
         let host = self.exports.covers(Path::new("/tmp"));
-        let cover = !host || Path::new(X11_SOCKETS).is_dir();
+        let cover = !host || Path::new(X11_SOCKETS).symlink_metadata().is_ok_and(|it| it.is_dir());
         if let Some(object) = session.temporary.filter(|_| !host) {
             session::clear_x11(&object);
             sandbox.bind_descriptor(object, Path::new("/tmp"), Path::new("/tmp"), writable)?;
@@ -252,6 +273,8 @@ impl Files {
             let place = Path::new("/run/flatpak/doc");
             sandbox.bind_descriptor(object, place, place, writable)?;
         }
+        let to = Path::new("/run/flatpak");
+        let members = self.exports.relocate(runtime_directory, to, session::is_member);
         self.exports.mount(sandbox)?;
         for mount in self.after {
             mount.put(sandbox)?;
@@ -265,7 +288,7 @@ impl Files {
         for object in session.passed {
             object.put(sandbox)?;
         }
-        Ok(())
+        Ok(members)
     }
 }
 

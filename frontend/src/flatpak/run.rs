@@ -8,7 +8,6 @@ mod error;
 mod shelf;
 
 use std::cell::RefCell;
-use std::collections::BTreeSet;
 use std::ffi::{OsStr, OsString};
 use std::os::fd::OwnedFd;
 use std::os::unix::ffi::OsStrExt as _;
@@ -267,7 +266,7 @@ pub fn plan(
     if data.is_some() {
         session.meeting_place = Some((id.clone(), files::meeting_place(id, caller)?));
     }
-    files.mount(session, &mut sandbox)?;
+    let mut members = files.mount(session, &mut sandbox)?;
     if let Some(shared) = &shared {
         shared.mount(&mut sandbox)?;
     }
@@ -282,7 +281,7 @@ pub fn plan(
         let place = Path::new("/dev/shm");
         sandbox.bind_descriptor(memory, &path, place, Access::ReadWrite)?;
     }
-    let mut members: BTreeSet<String> = [".flatpak".to_owned()].into();
+    members.insert(".flatpak".to_owned());
     members.extend(data.is_some().then(|| "app".to_owned()));
     let mut wiring = Wiring {
         caller,

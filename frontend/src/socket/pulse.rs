@@ -4,11 +4,11 @@
 use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
 
-use super::configuration;
+use super::{configuration, is_in};
 use crate::caller::Caller;
 
-/// Files included in files that are followed.
-const INCLUDES: usize = 8;
+/// Files that are read: one, and those that it includes.
+const FILES: usize = 32;
 
 /// A sound server.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -31,23 +31,34 @@ pub fn find(caller: &Caller) -> Server {
 
 /// `default-server` of the client's configuration.
 fn default_server(caller: &Caller) -> Option<String> {
-    if let Some(path) = caller.path_variable("PULSE_CLIENTCONFIG") {
-        return setting(path, INCLUDES);
-    }
-    let user = caller.config_home().join("pulse/client.conf");
-    setting(&user, INCLUDES).or_else(|| setting(Path::new("/etc/pulse/client.conf"), INCLUDES))
+    let users = match caller.path_variable("PULSE_CLIENTCONFIG") {
+        Some(path) => return users_setting(path, caller),
+        None => caller.config_home().join("pulse/client.conf"),
+    };
+    users_setting(&users, caller)
+        .or_else(|| setting(Path::new("/etc/pulse/client.conf"), &mut FILES.clone()))
 }
 
-/// The value in a file, which ends at its first section.
-fn setting(path: &Path, includes: usize) -> Option<String> {
+/// The same of a file that an application may be able to write.
+fn users_setting(path: &Path, caller: &Caller) -> Option<String> {
+    let usual =
+        [caller.runtime_directory().join("pulse"), "/run/pulse".into(), "/var/run/pulse".into()];
+    setting(path, &mut FILES.clone()).filter(|servers| match first_usable(servers) {
+        Some(Server::Local(socket)) => is_in(&socket, &usual),
+        Some(Server::Remote(_)) => true,
+        None => false,
+    })
+}
+
+/// The value in a file, which ends at its first section. So many files are read at most.
+fn setting(path: &Path, files: &mut usize) -> Option<String> {
+    *files = files.checked_sub(1)?;
     let text = configuration(path);
     let mut found = None;
     for line in text.lines().map(str::trim).take_while(|line| !line.starts_with('[')) {
         if let Some(file) = line.strip_prefix(".include") {
             let file = path.parent().unwrap_or(Path::new("/")).join(file.trim());
-            if let Some(includes) = includes.checked_sub(1) {
-                found = setting(&file, includes).or(found);
-            }
+            found = setting(&file, files).or(found);
         } else if let Some((key, value)) = line.split_once('=')
             && key.trim() == "default-server"
             && !value.trim().is_empty()
@@ -118,18 +129,42 @@ mod tests {
     #[test]
     fn r193_the_configuration_is_read_up_to_its_first_section() {
         let scratch = Scratch::new();
-        scratch.file("more.conf", "default-server = unix:/included\n");
+        scratch.file("more.conf", "default-server = unix:/run/pulse/native\n");
         let main = "; x\n.include more.conf\n[section]\ndefault-server = unix:/late\n";
         let path = scratch.file("client.conf", main);
         let variables = [("PULSE_CLIENTCONFIG", path.to_str().unwrap())];
-        assert_eq!(find(&caller(&scratch.0, &variables)), Server::Local("/included".into()));
+        assert_eq!(
+            find(&caller(&scratch.0, &variables)),
+            Server::Local("/run/pulse/native".into())
+        );
+    }
+
+    #[test]
+    fn t68_a_file_of_the_users_names_no_other_socket() {
+        let scratch = Scratch::new();
+        let runtime = scratch.0.to_str().unwrap();
+        for socket in
+            ["/run/dbus/system_bus_socket", "/run/pulse/../dbus/x", "bus", "systemd/private"]
+        {
+            let socket = scratch.join(socket);
+            let text = format!("default-server = unix:{}\n", socket.display());
+            let path = scratch.file("client.conf", text);
+            let variables =
+                [("PULSE_CLIENTCONFIG", path.to_str().unwrap()), ("XDG_RUNTIME_DIR", runtime)];
+            let found = find(&caller(&scratch.0, &variables));
+            assert_eq!(found, Server::Local(scratch.join("pulse/native")), "{}", socket.display());
+        }
     }
 
     #[test]
     fn r193_includes_that_go_round_end() {
         let scratch = Scratch::new();
         let path = scratch.file("client.conf", ".include client.conf\n");
-        assert_eq!(setting(&path, INCLUDES), None);
+        assert_eq!(setting(&path, &mut FILES.clone()), None);
+        // Neither does a crowd of them take long.
+        let path = scratch.file("client.conf", ".include client.conf\n".repeat(3000));
+        let mut files = FILES;
+        assert_eq!((setting(&path, &mut files), files), (None, 0));
     }
 
     #[test]

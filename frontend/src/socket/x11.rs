@@ -2,12 +2,12 @@
 //! The X server: its socket, and the one key that opens it (R187, R188).
 
 use std::ffi::OsStr;
-use std::io::Read as _;
 use std::path::PathBuf;
 
 use super::Wiring;
 use super::xauthority::{self, Host};
 use crate::caller::Caller;
+use crate::flatpak::directory::read_host_file;
 use crate::message::{Notice, shown};
 use crate::sandbox::SandboxError;
 
@@ -15,7 +15,7 @@ use crate::sandbox::SandboxError;
 pub const SOCKETS: &str = "/tmp/.X11-unix";
 
 /// Largest file of keys that is read.
-const AUTHORITY_BYTES: u64 = 1024 * 1024;
+const AUTHORITY_BYTES: usize = 1024 * 1024;
 
 /// What `DISPLAY` says.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -87,11 +87,7 @@ impl Wiring<'_> {
 fn read_keys(caller: &Caller) -> Vec<u8> {
     let default = caller.home.join(".Xauthority");
     let path = caller.variable("XAUTHORITY").map_or(default, PathBuf::from);
-    let mut keys = Vec::new();
-    if let Ok(file) = std::fs::File::open(path) {
-        file.take(AUTHORITY_BYTES).read_to_end(&mut keys).ok();
-    }
-    keys
+    read_host_file(&path, AUTHORITY_BYTES).ok().flatten().unwrap_or_default()
 }
 
 #[cfg(test)]

@@ -236,11 +236,18 @@ fn notice(error: &ExportError) -> Notice {
     }
 }
 
-/// Whether a path without symlinks is the runtime directory, which is granted in parts only (T54), or
-/// in the part of it that keeps applications apart (R128).
+/// Parts of the runtime directory that keep applications apart (R128), and that lead out of every
+/// sandbox: buses and the service manager, which are no files (T73).
+const DOORS: [&str; 5] = [".flatpak", ".dbus-proxy", "at-spi", "bus", "systemd"];
+
+/// Whether a path without symlinks is the runtime directory, which is granted in parts only (T54), or in
+/// a part that is not granted.
 fn is_of_the_session(path: &Path, caller: &Caller) -> bool {
     let real = runtime_directory(caller);
-    path == real || path == Path::new("/run/user") || path.starts_with(real.join(".flatpak"))
+    path == real
+        || path == Path::new("/run/user")
+        || path.starts_with("/run/dbus")
+        || DOORS.iter().any(|name| path.starts_with(real.join(name)))
 }
 
 /// The runtime directory without symlinks.

@@ -50,6 +50,11 @@ pub fn meeting_place(id: &Id, caller: &Caller) -> Result<OwnedFd, SessionError> 
         .map_err(|errno| SessionError::Open { path: runtime.join(below), errno })
 }
 
+/// Whether a name of the runtime directory is a symlink in there, now or by another instance (R93).
+pub(super) fn is_member(name: &str) -> bool {
+    matches!(name, "app" | "doc" | "p11-kit" | "pulse") || name.starts_with("wayland-")
+}
+
 /// The symlinks of the runtime directory inside: their names and what they say (R93). `members` are the
 /// names of what is provided in `/run/flatpak`.
 pub fn members(members: &BTreeSet<String>) -> impl Iterator<Item = (&str, String)> {

@@ -7,6 +7,7 @@
 use std::os::fd::OwnedFd;
 use std::path::Path;
 
+use nix::sys::signal::SigSet;
 use stockade_protocol::request::{Access, Demand, Group, Operation};
 use stockade_protocol::text::{Argument, Program, TextFault, Variable};
 
@@ -60,5 +61,11 @@ pub(super) fn prepare(
 /// # Errors
 /// If the payload was not run.
 pub fn run(sandbox: Sandbox) -> Result<Outcome, LaunchError> {
-    Helper::start()?.run(sandbox, &Options::default())
+    let mask = SigSet::thread_get_mask();
+    let outcome = Helper::start()?.run(sandbox, &Options::default());
+    // The helper's are passed on by whoever waits for it, and nobody does any more.
+    if let Ok(mask) = mask {
+        mask.thread_set_mask().ok();
+    }
+    outcome
 }
