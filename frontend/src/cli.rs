@@ -169,6 +169,20 @@ fn print(text: &str) -> u8 {
     }
 }
 
+/// Prints what was found out, and what was left out on the way; or why nothing was, with this status.
+fn tell<E: std::fmt::Display>(told: Result<(String, Vec<message::Notice>), E>, failed: u8) -> u8 {
+    match told {
+        Ok((text, notices)) => {
+            message::notices(&notices, false);
+            print(&text)
+        }
+        Err(error) => {
+            message::error(&error);
+            failed
+        }
+    }
+}
+
 /// A reader that has seen enough is no error.
 fn output_failed(error: &std::io::Error) -> u8 {
     if error.kind() == std::io::ErrorKind::BrokenPipe {

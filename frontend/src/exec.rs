@@ -4,7 +4,6 @@
 //! A function of the options, the caller and the files of the host; it starts nothing and changes
 //! nothing but what `:create`, `--name` and `--persist` ask to be made.
 
-mod command;
 mod directory;
 mod error;
 mod passed;
@@ -21,6 +20,7 @@ pub use error::ExecError;
 pub use passed::{Passed, inherit};
 
 use crate::caller::Caller;
+use crate::command;
 use crate::device;
 use crate::environment::Environment;
 use crate::filesystem::grant;
@@ -36,6 +36,9 @@ use crate::terminal;
 
 /// The value of `container`, by which programs notice that they are in one.
 const CONTAINER: &str = "stockade";
+
+/// Where programs are looked for if the environment does not say.
+const PATH: &str = "/usr/local/bin:/usr/bin:/bin:/usr/local/sbin:/usr/sbin:/sbin";
 
 /// What the user wants to run, and how.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -117,7 +120,7 @@ pub fn plan(options: &Options, caller: &Caller, passed: Vec<Passed>) -> Result<P
     }
 
     confine(options, sockets.abstract_display, &mut sandbox)?;
-    command::describe(options, &environment, &mut sandbox)?;
+    command::describe(&options.command, PATH, &environment, &mut sandbox)?;
     let payload = &mut sandbox.request.payload;
     payload.environment = environment.variables()?;
     payload.umask = caller.umask;
@@ -158,7 +161,7 @@ fn environment(options: &Options, caller: &Caller) -> Environment {
         Environment::inherited(&caller.environment)
     };
     environment.set_default("HOME", &caller.home);
-    environment.set_default("PATH", command::PATH);
+    environment.set_default("PATH", PATH);
     for (name, value) in &options.permissions.environment {
         match value {
             Some(value) => environment.set(name, value),
@@ -193,7 +196,7 @@ fn confine(
 
 #[cfg(test)]
 #[expect(clippy::wildcard_enum_match_arm, reason = "tests look for one kind of operation")]
-mod tests {
+pub(crate) mod tests {
     use super::*;
     use crate::caller::tests::caller;
     use crate::filesystem::locate::tests::Scratch;
@@ -203,13 +206,13 @@ mod tests {
     use stockade_protocol::request::{self, Operation};
     use stockade_protocol::text::SandboxPath;
 
-    pub(super) fn options(changes: &[Change]) -> Options {
+    pub(crate) fn options(changes: &[Change]) -> Options {
         let mut options = Options { command: vec!["ls".into()], ..Options::default() };
         changes.iter().cloned().for_each(|change| options.permissions.apply(change));
         options
     }
 
-    pub(super) fn planned(options: &Options, caller: &Caller) -> Sandbox {
+    pub(crate) fn planned(options: &Options, caller: &Caller) -> Sandbox {
         plan(options, caller, Vec::new()).unwrap().sandbox
     }
 
@@ -325,7 +328,7 @@ mod tests {
         options.clear_environment = true;
         let sandbox = planned(&options, &caller(&scratch.0, &[("LANG", "C"), ("PATH", "/p")]));
         assert_eq!(variable(&sandbox, "LANG"), None);
-        assert_eq!(variable(&sandbox, "PATH").as_deref(), Some(command::PATH));
+        assert_eq!(variable(&sandbox, "PATH").as_deref(), Some(PATH));
         assert_eq!(variable(&sandbox, "A").as_deref(), Some("b"));
         assert_eq!(variable(&sandbox, "HOME").as_deref(), scratch.0.to_str());
         assert_eq!(sandbox.request.payload.environment.len(), 5);

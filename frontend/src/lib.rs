@@ -11,6 +11,8 @@ pub mod caller;
 mod child;
 #[cfg(feature = "exec")]
 pub mod cli;
+#[cfg(feature = "exec")]
+pub mod command;
 pub mod descriptor;
 pub mod descriptor_limit;
 #[cfg(feature = "exec")]

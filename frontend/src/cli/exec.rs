@@ -13,6 +13,7 @@ use clap::{Arg, ArgAction, ArgMatches, Command, value_parser};
 
 use super::limit;
 use crate::caller::{Caller, CallerError};
+use crate::command::CommandError;
 use crate::descriptor::{self, DescriptorError};
 use crate::descriptor_limit;
 use crate::exec::{self, ExecError};
@@ -344,7 +345,7 @@ impl Failure {
     fn exit_code(&self) -> u8 {
         match self {
             Self::Launch(error) => error.exit_code(),
-            Self::Exec(ExecError::NoCommand) => NOT_FOUND,
+            Self::Exec(ExecError::Command(CommandError::Nameless)) => NOT_FOUND,
             Self::Usage(_)
             | Self::Caller(_)
             | Self::Exec(_)

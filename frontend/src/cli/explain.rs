@@ -18,7 +18,7 @@ use crate::flatpak::choice::{self, Choice, ChoiceError};
 use crate::flatpak::installation::Installations;
 use crate::flatpak::reference::{Arch, Branch, ReferenceError, Wanted};
 use crate::launch::FAILED;
-use crate::message::{self, Notice, shown};
+use crate::message::{Notice, shown};
 
 /// Adds the options of `stockade explain` to its command.
 #[must_use]
@@ -93,16 +93,7 @@ pub fn run(matches: &ArgMatches) -> u8 {
         let (explanation, notices) = explain(matches, &caller)?;
         Ok((answer(matches, &explanation, terminal)?, notices))
     });
-    match told {
-        Ok((text, notices)) => {
-            message::notices(&notices, false);
-            super::print(&text)
-        }
-        Err(failure) => {
-            message::error(&failure);
-            FAILED
-        }
-    }
+    super::tell(told, FAILED)
 }
 
 fn explain(matches: &ArgMatches, caller: &Caller) -> Result<(Explanation, Vec<Notice>), Failure> {

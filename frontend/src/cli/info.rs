@@ -28,7 +28,7 @@ use crate::flatpak::permissions::{self, PermissionsError};
 use crate::flatpak::reference::{Arch, Branch, Kind, Reference, ReferenceError, Wanted};
 use crate::flatpak::repository::Repository;
 use crate::flatpak::selection::SelectionError;
-use crate::message::{self, Notice, shown};
+use crate::message::{Notice, shown};
 use crate::sandbox::SandboxError;
 use crate::socket;
 
@@ -166,16 +166,7 @@ pub fn arguments(command: Command) -> Command {
 pub fn run(matches: &ArgMatches) -> u8 {
     let terminal = rustix::termios::isatty(rustix::stdio::stdout());
     let told = Caller::current().map_err(InfoError::from);
-    match told.and_then(|caller| tell(matches, &caller, terminal)) {
-        Ok((text, notices)) => {
-            message::notices(&notices, false);
-            super::print(&text)
-        }
-        Err(error) => {
-            message::error(&error);
-            1
-        }
-    }
+    super::tell(told.and_then(|caller| tell(matches, &caller, terminal)), 1)
 }
 
 /// The text as it is printed, and what was wrong with the configuration.

@@ -19,7 +19,7 @@ use crate::flatpak::matching::is_meant;
 use crate::flatpak::reference::{Arch, Kind, ReferenceError, Wanted};
 use crate::flatpak::selection::SelectionError;
 use crate::flatpak::title::is_part;
-use crate::message::{self, Notice};
+use crate::message::Notice;
 
 /// Why there is no list.
 #[derive(Debug, thiserror::Error)]
@@ -71,16 +71,7 @@ pub fn arguments(command: Command) -> Command {
 #[must_use]
 pub fn run(matches: &ArgMatches) -> u8 {
     let listed = Caller::current().map_err(ListError::from);
-    match listed.and_then(|caller| list(matches, &caller)) {
-        Ok((text, notices)) => {
-            message::notices(&notices, false);
-            super::print(&text)
-        }
-        Err(error) => {
-            message::error(&error);
-            1
-        }
-    }
+    super::tell(listed.and_then(|caller| list(matches, &caller)), 1)
 }
 
 /// The list as it is printed, and what could not be listed.

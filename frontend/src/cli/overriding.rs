@@ -12,7 +12,7 @@ use crate::flatpak::installation::Defaults;
 use crate::flatpak::overrides::{Overrides, OverridesError};
 use crate::flatpak::reference::{Id, ReferenceError};
 use crate::launch::FAILED;
-use crate::message::{self, Notice};
+use crate::message::Notice;
 
 /// Adds the options of `stockade override` to its command.
 #[must_use]
@@ -71,16 +71,7 @@ pub fn run(matches: ArgMatches) -> u8 {
     let answer = Caller::current()
         .map_err(Failure::from)
         .and_then(|caller| answer(&matches, &Defaults::of(&caller)));
-    match answer {
-        Ok((text, notices)) => {
-            message::notices(&notices, false);
-            super::print(&text)
-        }
-        Err(failure) => {
-            message::error(&failure);
-            FAILED
-        }
-    }
+    super::tell(answer, FAILED)
 }
 
 /// Does what was asked. Gives what is to be printed.

@@ -6,6 +6,7 @@ use std::path::PathBuf;
 
 use stockade_protocol::text::TextFault;
 
+use crate::command::CommandError;
 use crate::descriptor::DescriptorError;
 use crate::environment::EnvironmentError;
 use crate::filesystem::export::ExportError;
@@ -20,17 +21,9 @@ use crate::seccomp::SeccompError;
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum ExecError {
-    /// No command, or one without a name.
-    #[error("cannot run the command\nits name is empty\nname a program")]
-    NoCommand,
-    /// An argument that `execve(2)` does not take.
-    #[error("cannot pass the argument '{}' to the command\n{fault}", shown(argument))]
-    Argument {
-        /// As given.
-        argument: OsString,
-        /// What is wrong.
-        fault: TextFault,
-    },
+    /// The command cannot be run.
+    #[error(transparent)]
+    Command(#[from] CommandError),
     /// The host name breaks a rule.
     #[error(
         "cannot use '{}' as the host name\n{fault}\nuse 1 to 63 of A-Z, a-z, 0-9, '.' and '-'",

@@ -14,7 +14,7 @@ pub mod unmaintained;
 
 use std::error::Error;
 use std::fmt::Write as _;
-use std::os::fd::{AsFd as _, OwnedFd};
+use std::os::fd::{BorrowedFd, OwnedFd};
 use std::path::{Path, PathBuf};
 
 use stockade_protocol::request::{Access, Content, Operation};
@@ -55,7 +55,7 @@ pub struct Parent<'a> {
     /// The application or runtime.
     pub deploy: &'a Deploy,
     /// Its files, `O_PATH`.
-    pub files: &'a OwnedFd,
+    pub files: BorrowedFd<'a>,
     /// Where they are mounted: `/app`, `/usr`, or elsewhere if others stand there (R103).
     pub prefix: &'a Path,
 }
@@ -231,7 +231,7 @@ fn arrange(parent: Parent<'_>, list: &mut Vec<Extension>, notices: &mut Vec<Noti
     loop {
         // Told of the last attempt only.
         let mut merging = Vec::new();
-        match Layout::new(parent.prefix, parent.files.as_fd(), list, &mut merging) {
+        match Layout::new(parent.prefix, parent.files, list, &mut merging) {
             Ok(layout) => {
                 notices.append(&mut merging);
                 return layout;

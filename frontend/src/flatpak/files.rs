@@ -13,13 +13,14 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::os::fd::{AsFd, OwnedFd};
 use std::path::{Path, PathBuf};
 
-use rustix::fs::{Mode, OFlags, ResolveFlags};
+use rustix::fs::OFlags;
 use rustix::io::Errno;
 use stockade_protocol::request;
 
 pub use passed::{PassedError, PassedObject};
 pub use session::{SessionError, link_members, meeting_place, members};
 
+use super::beneath::{self, Links};
 use super::data::{self, DataDirectory};
 use super::file_access::Visible;
 use super::reference::Id;
@@ -214,9 +215,7 @@ fn persist(
 
 /// Whether a path below a directory has no symlink in it, as far as it exists.
 fn leads_through_no_link(directory: impl AsFd, below: &str) -> bool {
-    let within = ResolveFlags::BENEATH | ResolveFlags::NO_SYMLINKS;
-    let flags = OFlags::PATH | OFlags::CLOEXEC;
-    let opened = rustix::fs::openat2(directory, below, flags, Mode::empty(), within);
+    let opened = beneath::open(directory, Path::new(below), OFlags::PATH, Links::Refused);
     matches!(opened, Ok(_) | Err(Errno::NOENT))
 }
 

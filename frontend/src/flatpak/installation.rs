@@ -277,11 +277,11 @@ mod tests {
                 ("FLATPAK_CONFIG_DIR", "/none/such"),
             ],
         );
-        caller.directory = Some("/work".into());
+        caller.directory = Some("/h/d".into());
         let (found, _) = Installations::discover(&caller);
         let paths: Vec<_> = found.iter().map(|one| one.path.as_path()).collect();
-        assert_eq!(paths, [Path::new("/work/u"), Path::new("/s")]);
-        let expected = Defaults { system: "/s".into(), user: "/work/u".into() };
+        assert_eq!(paths, [Path::new("/h/d/u"), Path::new("/s")]);
+        let expected = Defaults { system: "/s".into(), user: "/h/d/u".into() };
         assert_eq!(found.defaults(), &expected);
     }
 

@@ -4,51 +4,44 @@
 //!
 //! There are no message buses and no documents portal yet: an application finds none.
 
+mod attached;
+mod description;
 mod error;
 mod shelf;
 
 use std::cell::RefCell;
-use std::ffi::{OsStr, OsString};
-use std::os::fd::OwnedFd;
-use std::os::unix::ffi::OsStrExt as _;
+use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 
 use stockade_protocol::event::NamespaceId;
-use stockade_protocol::limits;
 use stockade_protocol::request::{Access, Demand};
-use stockade_protocol::text::{Argument, Program};
 
+use attached::Attached;
+use description::{Facts, describe};
 pub use error::RunError;
 
 use super::choice::{self, Choice};
 use super::context::condition::Conditions;
-use super::context::{Context, Form, Resolved};
+use super::context::{Context, Resolved};
 use super::data::DataDirectory;
-use super::deploy::Deploy;
-use super::extension::condition::Circumstances;
-use super::extension::{Extensions, Parent};
+use super::deploy::{Deploy, DeployError};
 use super::files::{self, PassedObject, Session, Wanted as WantedFiles};
 use super::forward::{View, forward};
-use super::info_file::{Description, Part};
 use super::installation::{Defaults, Installations};
 use super::instance::application::ApplicationDirectory;
 use super::instance::{Instance, InstanceId, Instances, mount_info, shared_memory};
 use super::layout::account::Account;
 use super::layout::base::{Base, Substitute};
 use super::layout::{self, Host};
-use super::library_cache::key::{Ingredients, Key};
-use super::library_cache::{self, configuration};
-use super::lock;
+use super::library_cache::configuration;
 use super::metadata::Metadata;
 use super::permissions;
 use super::reference::{Id, Kind, Wanted};
-use super::tree::{Tree, TreeError};
+use super::tree::Tree;
 use super::variables::{self, Inputs, Libraries};
 use crate::caller::Caller;
+use crate::command;
 use crate::device;
-use crate::environment::Environment;
-use crate::keyfile::KeyFile;
-use crate::lookup;
 use crate::message::Notice;
 use crate::permission::{Device, Feature, Share};
 use crate::sandbox::Sandbox;
@@ -58,6 +51,9 @@ use crate::terminal;
 
 /// Where the sandbox keeps what it is given.
 const DIRECTORY: &str = "/run/flatpak";
+
+/// Where programs are looked for if an application leaves itself no `PATH` (R153).
+const PATH: &str = "/app/bin:/usr/bin";
 
 /// What a runtime runs by itself (R77).
 const SHELL: &str = "/bin/sh";
@@ -124,8 +120,6 @@ struct Opened {
     app: Option<Deploy>,
     runtime: Deploy,
     base: Base,
-    app_files: Option<OwnedFd>,
-    runtime_files: OwnedFd,
 }
 
 impl Opened {
@@ -135,15 +129,16 @@ impl Opened {
         usr_instead: Option<Tree>,
     ) -> Result<Self, RunError> {
         let Choice { app, runtime } = choice;
-        let files = |deploy: &Deploy| -> Result<(OwnedFd, Tree), RunError> {
-            let tree = Tree::within(&deploy.directory, &deploy.path, "files")
-                .map_err(|errno| TreeError::Open { path: deploy.path.join("files"), errno })?;
-            Ok((deploy.files()?, tree))
+        let files = |deploy: &Deploy| -> Result<Tree, DeployError> {
+            Ok(Tree::of(deploy.files()?, deploy.path.join("files")))
         };
-        let (runtime_files, tree) = files(&runtime)?;
-        let (app_files, app_tree) = app.as_ref().map(files).transpose()?.unzip();
-        let base = Base { runtime: tree, app: app_tree, usr_instead, app_instead };
-        Ok(Self { app, runtime, base, app_files, runtime_files })
+        let base = Base {
+            runtime: files(&runtime)?,
+            app: app.as_ref().map(files).transpose()?,
+            usr_instead,
+            app_instead,
+        };
+        Ok(Self { app, runtime, base })
     }
 
     /// The application, or the runtime that is run by itself.
@@ -200,7 +195,7 @@ pub fn plan(
     extensions.mount(&opened, cache.is_some(), &mut sandbox)?;
     if let Some(cache) = cache {
         without.push("ld.so.cache");
-        if configuration::generated(&opened.runtime_files).is_some() {
+        if configuration::generated(&opened.base.runtime).is_some() {
             without.push("ld.so.conf");
         }
         cache.mount(&mut sandbox)?;
@@ -307,8 +302,9 @@ pub fn plan(
     policy.devel |= options.choice.devel;
     let payload = &mut sandbox.request.payload;
     payload.filters = seccomp::programs(&policy)?;
-    let command = command(&opened, options.command)?;
-    run_as(&command, &arguments, &environment, &mut sandbox)?;
+    // No part of it is ever an option of anything (R233).
+    let words: Vec<_> = [command(&opened, options.command)?].into_iter().chain(arguments).collect();
+    command::describe(&words, PATH, &environment, &mut sandbox)?;
     let payload = &mut sandbox.request.payload;
     payload.environment = environment.variables()?;
     payload.umask = caller.umask;
@@ -373,150 +369,6 @@ fn namespaces(resolved: &Resolved, sandbox: &mut Sandbox) {
     }
 }
 
-/// The extensions of an application and its runtime.
-struct Attached {
-    app: Option<Extensions>,
-    runtime: Extensions,
-}
-
-impl Attached {
-    fn find(
-        opened: &Opened,
-        installations: &Installations,
-        caller: &Caller,
-        notices: &mut Vec<Notice>,
-    ) -> Self {
-        // Nobody is asked for the theme, so extensions for one are not used.
-        let circumstances = Circumstances::new(caller, Path::new("/"), None);
-        let mut find = |deploy, files, prefix: &Path| {
-            let parent = Parent { deploy, files, prefix };
-            Extensions::find(parent, installations, &circumstances, notices)
-        };
-        let app = opened.app.as_ref().zip(opened.app_files.as_ref());
-        let app = app.map(|(app, files)| find(app, files, &opened.base.app_prefix()));
-        let runtime = find(&opened.runtime, &opened.runtime_files, &opened.base.runtime_prefix());
-        Self { app, runtime }
-    }
-
-    /// The library cache, made if there is none; none where the runtime cannot have one (R224, R225).
-    fn cache(
-        &self,
-        opened: &Opened,
-        data: Option<&DataDirectory>,
-        caller: &Caller,
-        notices: &mut Vec<Notice>,
-    ) -> Result<Option<library_cache::Cache>, RunError> {
-        if opened.base.is_replaced() || !library_cache::is_possible(&opened.runtime_files) {
-            return Ok(None);
-        }
-        let directory = match data {
-            Some(data) => library_cache::Directory::of_application(data, data.path()),
-            None => library_cache::Directory::temporary(caller),
-        }?;
-        let (app, runtime) = (self.app.as_ref().and_then(Extensions::info), self.runtime.info());
-        let key = Key::new(Ingredients {
-            app_commit: opened.app.as_ref().map(|app| app.commit.as_str()),
-            runtime_commit: &opened.runtime.commit,
-            app_extensions: app.as_deref(),
-            runtime_extensions: runtime.as_deref(),
-        });
-        if let Some(cache) = directory.find(&key)? {
-            return Ok(Some(cache));
-        }
-        let mut sandbox = Sandbox::new();
-        opened.base.mount(&mut sandbox)?;
-        self.mount(opened, true, &mut sandbox)?;
-        Ok(Some(directory.make(&key, sandbox, library_cache::run, notices)?))
-    }
-
-    /// Mounts them, and has everything locked that is in use (R8).
-    fn mount(&self, opened: &Opened, cached: bool, sandbox: &mut Sandbox) -> Result<(), RunError> {
-        if let Some(files) = &opened.app_files {
-            lock::hold(sandbox, files, &opened.base.app_prefix())?;
-        }
-        lock::hold(sandbox, &opened.runtime_files, &opened.base.runtime_prefix())?;
-        for extensions in self.app.iter().chain([&self.runtime]) {
-            extensions.mount(sandbox)?;
-        }
-        if cached {
-            for extensions in self.app.iter().chain([&self.runtime]) {
-                extensions.configure(sandbox)?;
-            }
-            configuration::mount(sandbox, &opened.runtime_files)?;
-        }
-        Ok(())
-    }
-
-    /// Where libraries are searched for without a cache.
-    fn searched(&self) -> Libraries {
-        let app = self.app.as_ref().map(Extensions::library_directories).unwrap_or_default();
-        Libraries::Searched { app, runtime: self.runtime.library_directories() }
-    }
-}
-
-/// What `.flatpak-info` says besides versions.
-struct Facts<'a> {
-    sandbox: bool,
-    devel: bool,
-    data: Option<&'a Path>,
-    resolved: &'a Resolved,
-}
-
-/// The text of `.flatpak-info` (R240, R241).
-fn describe(
-    opened: &Opened,
-    extensions: &Attached,
-    context: &Context,
-    typed: &Context,
-    instance: &Instance,
-    facts: Facts<'_>,
-) -> Result<Vec<u8>, RunError> {
-    let one = |info: Option<String>| info.into_iter().collect::<Vec<_>>();
-    let app_extensions = one(extensions.app.as_ref().and_then(Extensions::info));
-    let runtime_extensions = one(extensions.runtime.info());
-    let app_path = opened.app.as_ref().map(|app| app.path.join("files"));
-    let runtime_path = opened.runtime.path.join("files");
-    let original = app_path.as_deref();
-    let (shown, is_replaced) = match &opened.base.app_instead {
-        None => (original, false),
-        Some(Substitute::Empty) => (None, true),
-        Some(Substitute::Tree(tree)) => (Some(tree.path()), true),
-    };
-    let app = opened.app.as_ref().zip(shown).map(|(app, path)| Part {
-        path,
-        original: original.filter(|_| is_replaced),
-        commit: Some(app.commit.as_str()),
-        extensions: &app_extensions,
-    });
-    let usr = opened.base.usr_instead.as_ref().map(Tree::path);
-    let runtime = Part {
-        path: usr.unwrap_or(&runtime_path),
-        original: usr.map(|_| runtime_path.as_path()),
-        commit: Some(opened.runtime.commit.as_str()),
-        extensions: &runtime_extensions,
-    };
-    let extra = typed.options();
-    let description = Description {
-        reference: &opened.main().reference,
-        runtime_reference: &opened.runtime.reference,
-        instance: Some(instance.id()),
-        data: facts.data,
-        original_app: original.filter(|_| app.is_none()),
-        app,
-        runtime,
-        session_bus_proxy: !facts.resolved.session_bus,
-        system_bus_proxy: !facts.resolved.system_bus,
-        sandbox: facts.sandbox,
-        build: false,
-        devel: facts.devel,
-        extra_arguments: &extra,
-    };
-    let mut file = KeyFile::default();
-    description.write(&mut file)?;
-    context.write(&mut file, Form::Flattened);
-    Ok(file.to_string().into_bytes())
-}
-
 /// The command, and who asked for it (R77).
 fn command(opened: &Opened, named: Option<OsString>) -> Result<OsString, RunError> {
     if let Some(named) = named {
@@ -528,31 +380,4 @@ fn command(opened: &Opened, named: Option<OsString>) -> Result<OsString, RunErro
     let own = Metadata::read(Kind::App, &app.metadata)?.command.filter(|text| !text.is_empty());
     own.map(OsString::from)
         .ok_or_else(|| RunError::NoCommand { application: Box::new(app.reference.clone()) })
-}
-
-/// Puts the command into the sandbox. No part of it is ever an option of anything (R233).
-fn run_as(
-    command: &OsStr,
-    arguments: &[OsString],
-    environment: &Environment,
-    sandbox: &mut Sandbox,
-) -> Result<(), RunError> {
-    let payload = &mut sandbox.request.payload;
-    let failed = |argument: &OsStr| {
-        let argument = argument.to_owned();
-        move |fault| RunError::Argument { argument, fault }
-    };
-    if command.as_bytes().contains(&b'/') {
-        payload.programs = vec![Program::new(command.as_bytes()).map_err(failed(command))?];
-    } else {
-        let path = environment.get("PATH").unwrap_or(OsStr::new("/app/bin:/usr/bin"));
-        let candidates = lookup::candidates(command, path);
-        let programs = candidates.iter().map(|path| Program::new(path.as_os_str().as_bytes()));
-        payload.programs = programs.filter_map(Result::ok).take(limits::PROGRAMS).collect();
-    }
-    payload.interpreter = Program::new(SHELL).ok();
-    let all = [command].into_iter().chain(arguments.iter().map(OsString::as_os_str));
-    let all = all.map(|word| Argument::new(word.as_bytes()).map_err(failed(word)));
-    payload.arguments = all.collect::<Result<_, _>>()?;
-    Ok(())
 }

@@ -67,6 +67,12 @@ pub enum Entry {
 }
 
 impl Tree {
+    /// A directory that was opened already, `O_PATH`. `path` is what messages call it.
+    #[must_use]
+    pub fn of(descriptor: OwnedFd, path: PathBuf) -> Self {
+        Self { descriptor, path }
+    }
+
     /// Opens the directory that the user named, following symlinks (R103).
     ///
     /// # Errors

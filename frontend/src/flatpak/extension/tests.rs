@@ -6,6 +6,7 @@ use crate::filesystem::locate::tests::Scratch;
 use crate::flatpak::installation::Owner;
 use crate::keyfile::KeyFile;
 use crate::sandbox::open_path;
+use std::os::fd::AsFd as _;
 use std::os::unix::fs::symlink;
 use stockade_protocol::request::{Content, Operation};
 
@@ -41,7 +42,7 @@ impl Installed {
     fn find(&self, name: &str, prefix: &str) -> (Extensions, Vec<String>) {
         let deploy = self.get(name);
         let files = open_path(&deploy.path.join("files")).unwrap();
-        let parent = Parent { deploy: &deploy, files: &files, prefix: Path::new(prefix) };
+        let parent = Parent { deploy: &deploy, files: files.as_fd(), prefix: Path::new(prefix) };
         let caller = caller(Path::new("/home/a"), &[]);
         let circumstances = Circumstances::new(&caller, &self.scratch.0, None);
         let mut notices = Vec::new();

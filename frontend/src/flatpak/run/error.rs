@@ -1,10 +1,7 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! Why an application does not run, in words for people.
 
-use std::ffi::OsString;
-
-use stockade_protocol::text::TextFault;
-
+use crate::command::CommandError;
 use crate::environment::EnvironmentError;
 use crate::flatpak::choice::ChoiceError;
 use crate::flatpak::data::DataError;
@@ -17,8 +14,6 @@ use crate::flatpak::library_cache::LibraryCacheError;
 use crate::flatpak::metadata::MetadataError;
 use crate::flatpak::permissions::PermissionsError;
 use crate::flatpak::reference::Reference;
-use crate::flatpak::tree::TreeError;
-use crate::message::shown;
 use crate::sandbox::SandboxError;
 use crate::seccomp::SeccompError;
 
@@ -34,14 +29,9 @@ pub enum RunError {
         /// The application.
         application: Box<Reference>,
     },
-    /// An argument that `execve(2)` does not take.
-    #[error("cannot pass the argument '{}' to the application\n{fault}", shown(argument))]
-    Argument {
-        /// As given.
-        argument: OsString,
-        /// What is wrong.
-        fault: TextFault,
-    },
+    /// The command cannot be run.
+    #[error(transparent)]
+    Command(#[from] CommandError),
     /// There is no such application, or no runtime for it.
     #[error(transparent)]
     Choice(#[from] ChoiceError),
@@ -51,9 +41,6 @@ pub enum RunError {
     /// It cannot be read.
     #[error(transparent)]
     Deploy(#[from] DeployError),
-    /// A directory in the place of its own cannot be used.
-    #[error(transparent)]
-    Tree(#[from] TreeError),
     /// Permissions cannot be relied on.
     #[error(transparent)]
     Permissions(#[from] PermissionsError),
