@@ -5,6 +5,8 @@
 #![forbid(unsafe_code)]
 
 mod bpf;
+#[cfg(feature = "exec")]
+pub mod bus;
 pub mod bwrap;
 #[cfg(feature = "exec")]
 pub mod caller;

@@ -4,21 +4,16 @@
 //!
 //! This process is moved, and whatever it starts from then on is in the scope with it.
 
-mod connection;
 pub mod group;
 pub mod limit;
 pub mod manager;
-mod message;
 #[cfg(test)]
 mod mock;
 pub mod unit;
 
-use std::io;
 use std::path::{Path, PathBuf};
 
-pub use connection::ConnectionError;
-pub use message::MessageError;
-
+use crate::bus::ConnectionError;
 use crate::message::{Notice, shown};
 use group::GroupError;
 use limit::Limits;
@@ -41,7 +36,7 @@ pub enum SystemdError {
         /// Where it would listen.
         socket: PathBuf,
         /// Why not.
-        reason: io::Error,
+        reason: ConnectionError,
     },
     /// The manager does not make the scope.
     #[error(
@@ -107,7 +102,7 @@ fn enter(
 ) -> Result<(), SystemdError> {
     let unit = || scope.name().to_owned();
     manager.start(scope, limits).map_err(|error| match error {
-        ManagerError::Connection(ConnectionError::Io(reason)) if is_absent(&reason) => {
+        ManagerError::Connection(reason) if reason.is_absent() => {
             SystemdError::Absent { socket: manager.socket.clone(), reason }
         }
         reason @ (ManagerError::Connection(_)
@@ -119,14 +114,6 @@ fn enter(
     }
     group::verify(root, scope.name(), limits)
         .map_err(|reason| SystemdError::Group { unit: unit(), reason })
-}
-
-/// Whether nobody listens.
-fn is_absent(error: &io::Error) -> bool {
-    matches!(
-        error.kind(),
-        io::ErrorKind::NotFound | io::ErrorKind::NotADirectory | io::ErrorKind::ConnectionRefused
-    )
 }
 
 #[cfg(test)]

@@ -3,7 +3,7 @@
 //! needed for a sandbox as such. Sockets are connected to and closed again; nothing is said on
 //! them.
 
-use std::ffi::OsStr;
+use std::ffi::{OsStr, OsString};
 use std::path::{Path, PathBuf};
 
 use nix::errno::Errno;
@@ -11,6 +11,7 @@ use rustix::net::{AddressFamily, SocketAddrUnix, SocketFlags, SocketType, connec
 
 use super::finding::{Finding, Remedy};
 use super::root::Root;
+use crate::bus::address::Address;
 
 /// Directories the session is described by, from the environment.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -22,7 +23,7 @@ pub(super) struct Session {
     /// `PATH`.
     pub(super) path: Vec<PathBuf>,
     /// `DBUS_SESSION_BUS_ADDRESS`.
-    pub(super) bus: Option<String>,
+    pub(super) bus: Option<OsString>,
 }
 
 impl Session {
@@ -41,7 +42,7 @@ impl Session {
                 .map_or_else(|| PathBuf::from(format!("/run/user/{uid}")), PathBuf::from),
             data: home.into_iter().chain(list(&shared)).collect(),
             path: variable("PATH").map(|path| list(&path)).unwrap_or_default(),
-            bus: variable("DBUS_SESSION_BUS_ADDRESS").and_then(|text| text.into_string().ok()),
+            bus: variable("DBUS_SESSION_BUS_ADDRESS"),
         }
     }
 }
@@ -81,48 +82,14 @@ pub(super) fn judge_systemd(listens: Result<(), Errno>, root: &Root) -> Finding 
     }
 }
 
-/// Where the session bus should be: `Err` names an address of a kind that is not known here.
-fn bus(session: &Session) -> Result<Result<SocketAddrUnix, rustix::io::Errno>, String> {
-    let Some(address) = &session.bus else {
-        return Ok(SocketAddrUnix::new(session.runtime.join("bus")));
-    };
-    let known = address.split(';').find_map(|server| {
-        server.strip_prefix("unix:")?.split(',').find_map(|pair| match pair.split_once('=')? {
-            ("path", value) => Some(SocketAddrUnix::new(unescaped(value))),
-            ("abstract", value) => Some(SocketAddrUnix::new_abstract_name(&unescaped(value))),
-            _ => None,
-        })
-    });
-    known.ok_or_else(|| address.clone())
-}
-
-/// Undoes the `%XX` of D-Bus addresses.
-fn unescaped(value: &str) -> Vec<u8> {
-    let mut bytes = Vec::with_capacity(value.len());
-    let mut rest = value.bytes();
-    while let Some(byte) = rest.next() {
-        let mut after = rest.clone();
-        let digits = [after.next(), after.next()].map(|digit| digit.map(char::from));
-        let coded = match (byte, digits) {
-            (b'%', [Some(high), Some(low)]) => u8::from_str_radix(&format!("{high}{low}"), 16).ok(),
-            _ => None,
-        };
-        if let Some(coded) = coded {
-            bytes.push(coded);
-            rest = after;
-        } else {
-            bytes.push(byte);
-        }
-    }
-    bytes
-}
-
 /// What knocking at the session bus gave.
 pub(super) fn try_bus(session: &Session) -> Result<(), String> {
-    match bus(session) {
-        Ok(address) => knock(address).map_err(|errno| format!("does not answer ({errno:?})")),
-        Err(address) => Err(format!("has an address that is not a local socket: {address}")),
-    }
+    let address = match &session.bus {
+        Some(text) => Address::parse(text),
+        None => Ok(Address::at(&session.runtime.join("bus"))),
+    };
+    let address = address.map_err(|error| error.to_string())?;
+    knock(address.socket()).map_err(|errno| format!("does not answer ({errno:?})"))
 }
 
 pub(super) fn judge_bus(answer: &Result<(), String>) -> Finding {
@@ -142,26 +109,6 @@ pub(super) fn judge_bus(answer: &Result<(), String>) -> Finding {
 mod tests {
     use super::super::root::fake::Machine;
     use super::*;
-
-    #[test]
-    fn bus_addresses_are_read() {
-        let session = |bus: Option<&str>| Session {
-            runtime: "/run/user/7".into(),
-            bus: bus.map(str::to_owned),
-            ..Session::default()
-        };
-        let address = |text| bus(&session(text)).unwrap().unwrap();
-        assert_eq!(address(None), SocketAddrUnix::new("/run/user/7/bus").unwrap());
-        assert_eq!(
-            address(Some("unix:path=/tmp/a%20b,guid=12")),
-            SocketAddrUnix::new("/tmp/a b").unwrap()
-        );
-        assert_eq!(
-            address(Some("tcp:host=x;unix:abstract=/tmp/dbus-1")),
-            SocketAddrUnix::new_abstract_name(b"/tmp/dbus-1").unwrap()
-        );
-        assert!(bus(&session(Some("tcp:host=x"))).is_err());
-    }
 
     #[test]
     fn only_a_listening_socket_answers() {

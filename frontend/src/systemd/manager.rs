@@ -5,12 +5,14 @@
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use rustix::net::SocketAddrUnix;
 use zbus::{ObjectPath, Variant};
 
-use super::connection::{Connection, ConnectionError};
 use super::limit::Limits;
-use super::message::{Header, Kind, Message, MessageError};
 use super::unit::Scope;
+use crate::bus::connection::Connection;
+use crate::bus::message::{Header, Kind, Message};
+use crate::bus::{ConnectionError, MessageError};
 
 /// How long the manager may take. It answers within milliseconds; after seconds it hangs.
 const PATIENCE: Duration = Duration::from_secs(5);
@@ -76,7 +78,11 @@ impl Manager {
     /// # Errors
     /// [`ManagerError`]. The manager may have begun all the same; a scope ends with its processes.
     pub fn start(&self, scope: &Scope, limits: &Limits) -> Result<(), ManagerError> {
-        let mut connection = Connection::open(&self.socket, self.uid, self.patience)?;
+        // Without a bus between no name is asked for, and signals come without being subscribed to.
+        let address =
+            SocketAddrUnix::new(&self.socket).map_err(|errno| ConnectionError::Io(errno.into()))?;
+        let mut connection = Connection::open(&address, self.uid, self.patience)?;
+        connection.begin()?;
         connection.send(&self.call(scope, limits)?)?;
         // The job may end before the reply that names it is here.
         let mut started: Option<String> = None;
@@ -141,9 +147,7 @@ fn is_job_removed(header: &Header) -> bool {
 }
 
 fn refusal(message: &Message) -> ManagerError {
-    let name = message.header.error.clone().unwrap_or_default();
-    // An error need not say anything.
-    let text = message.body().map(|(text,): (String,)| text).unwrap_or_default();
+    let (name, text) = message.refusal();
     ManagerError::Refused { name, text }
 }
 

@@ -9,7 +9,7 @@ use std::time::Duration;
 use zbus::ObjectPath;
 
 use super::manager::Manager;
-use super::message::{Header, Kind, Message, PREFIX};
+use crate::bus::message::{Header, Kind, Message, PREFIX};
 use crate::filesystem::locate::tests::Scratch;
 
 pub(super) struct Mock {

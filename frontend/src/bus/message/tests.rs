@@ -70,8 +70,8 @@ fn a_machine_of_the_other_byte_order_is_understood() {
 fn long_messages_are_not_waited_for() {
     let mut prefix = [0; PREFIX];
     prefix[0] = b'l';
-    prefix[4..8].copy_from_slice(&(1_u32 << 20).to_le_bytes());
-    assert_eq!(Message::rest(&prefix).unwrap(), 1 << 20);
+    prefix[4..8].copy_from_slice(&(1_u32 << 24).to_le_bytes());
+    assert_eq!(Message::rest(&prefix).unwrap(), 1 << 24);
     prefix[12] = 1;
     assert!(matches!(Message::rest(&prefix), Err(MessageError::Long(_))));
     prefix = [0xff; PREFIX];

@@ -11,15 +11,15 @@ use zbus::wire::{Endian, to_bytes};
 use zbus::{DynamicType, Type, Variant};
 
 /// The bytes of which the length of the rest can be told.
-pub(super) const PREFIX: usize = 16;
-/// The longest message that is read. The manager's signals have some hundred bytes, those about
-/// properties some thousand; the format itself would allow 128 MiB.
-const MOST: usize = 1 << 20;
+pub(crate) const PREFIX: usize = 16;
+/// The longest message that is read: a document portal's list of some ten thousand documents. The format
+/// itself would allow 128 MiB.
+const MOST: usize = 1 << 24;
 const VERSION: u8 = 1;
 
 /// What a message is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Kind {
+pub(crate) enum Kind {
     Call,
     Return,
     Error,
@@ -30,21 +30,23 @@ pub(super) enum Kind {
 
 /// What is said about a message.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Header {
-    pub(super) kind: Kind,
-    pub(super) serial: u32,
-    pub(super) path: Option<String>,
-    pub(super) interface: Option<String>,
-    pub(super) member: Option<String>,
-    pub(super) error: Option<String>,
-    pub(super) reply_to: Option<u32>,
-    pub(super) destination: Option<String>,
+pub(crate) struct Header {
+    pub(crate) kind: Kind,
+    pub(crate) serial: u32,
+    pub(crate) path: Option<String>,
+    pub(crate) interface: Option<String>,
+    pub(crate) member: Option<String>,
+    pub(crate) error: Option<String>,
+    pub(crate) reply_to: Option<u32>,
+    pub(crate) destination: Option<String>,
+    /// How many descriptors come with it.
+    pub(crate) descriptors: u32,
 }
 
 /// A message as it came.
 #[derive(Debug)]
-pub(super) struct Message {
-    pub(super) header: Header,
+pub struct Message {
+    pub(crate) header: Header,
     signature: String,
     body: Data<'static, 'static>,
 }
@@ -74,7 +76,7 @@ pub enum MessageError {
 
 impl Header {
     /// A header that says nothing more.
-    pub(super) fn new(kind: Kind, serial: u32) -> Self {
+    pub(crate) fn new(kind: Kind, serial: u32) -> Self {
         Self {
             kind,
             serial,
@@ -84,6 +86,7 @@ impl Header {
             error: None,
             reply_to: None,
             destination: None,
+            descriptors: 0,
         }
     }
 
@@ -91,7 +94,7 @@ impl Header {
     ///
     /// # Errors
     /// [`MessageError`], where a value cannot be sent.
-    pub(super) fn encode<B: Serialize + DynamicType>(
+    pub(crate) fn encode<B: Serialize + DynamicType>(
         &self,
         body: &B,
     ) -> Result<Vec<u8>, MessageError> {
@@ -118,6 +121,10 @@ impl Header {
         if let Some(serial) = self.reply_to {
             field(&mut fields, 5, b'u');
             number(&mut fields, serial);
+        }
+        if self.descriptors > 0 {
+            field(&mut fields, 9, b'u');
+            number(&mut fields, self.descriptors);
         }
         if !signature.is_empty() {
             field(&mut fields, 8, b'g');
@@ -155,7 +162,7 @@ impl Message {
     ///
     /// # Errors
     /// [`MessageError::Format`], [`MessageError::Long`].
-    pub(super) fn rest(prefix: &[u8; PREFIX]) -> Result<usize, MessageError> {
+    pub(crate) fn rest(prefix: &[u8; PREFIX]) -> Result<usize, MessageError> {
         let context = context(prefix)?;
         let (parts, _): (Prefix, usize) = Data::new(&prefix[..], context).deserialize()?;
         let (_, _, _, _, body, _, fields) = parts;
@@ -167,7 +174,7 @@ impl Message {
     ///
     /// # Errors
     /// [`MessageError`].
-    pub(super) fn decode(bytes: &[u8]) -> Result<Self, MessageError> {
+    pub(crate) fn decode(bytes: &[u8]) -> Result<Self, MessageError> {
         let context = context(bytes)?;
         let data = Data::new(bytes, context);
         let (parts, used): (Parts<'_>, usize) = data.deserialize()?;
@@ -189,6 +196,7 @@ impl Message {
                 5 => header.reply_to = Some(u32::try_from(value)?),
                 6 => header.destination = Some(text(value)?),
                 8 => signature = zbus::Signature::try_from(value)?.to_string_no_parens(),
+                9 => header.descriptors = u32::try_from(value)?,
                 _ => {}
             }
         }
@@ -199,13 +207,19 @@ impl Message {
     ///
     /// # Errors
     /// [`MessageError`].
-    pub(super) fn body<'a, B: Deserialize<'a> + Type>(&'a self) -> Result<B, MessageError> {
+    pub fn body<'a, B: Deserialize<'a> + Type>(&'a self) -> Result<B, MessageError> {
         let expected = B::SIGNATURE.to_string_no_parens();
         if self.signature != expected {
             return Err(MessageError::Signature { found: self.signature.clone(), expected });
         }
         let (body, _) = self.body.deserialize()?;
         Ok(body)
+    }
+
+    /// The name of an error and what it says, which need not be anything.
+    pub(crate) fn refusal(&self) -> (String, String) {
+        let text = self.body().map(|(text,): (String,)| text).unwrap_or_default();
+        (self.header.error.clone().unwrap_or_default(), text)
     }
 }
 

@@ -1,14 +1,19 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! A conversation with a D-Bus peer, with no bus between: no name is asked for, and signals come
-//! without being subscribed to. All of it ends at a moment that is set when it begins.
+//! A conversation with a D-Bus peer, which may be a bus or systemd's manager with no bus between. All of
+//! it ends at a moment that is set when it begins.
 
-use std::io::{self, BufRead as _, BufReader, Read, Write as _};
+use std::io::{self, BufRead as _, BufReader, IoSlice, Read, Write as _};
+use std::mem::MaybeUninit;
+use std::os::fd::BorrowedFd;
 use std::os::unix::net::UnixStream;
-use std::path::Path;
 use std::time::{Duration, Instant};
 
+use rustix::io::{Errno, retry_on_intr};
 use rustix::net::sockopt::{Timeout, set_socket_timeout};
-use rustix::net::{AddressFamily, SocketAddrUnix, SocketFlags, SocketType, connect, socket_with};
+use rustix::net::{
+    AddressFamily, SendAncillaryBuffer, SendAncillaryMessage, SendFlags, SocketAddrUnix,
+    SocketFlags, SocketType, connect, sendmsg, socket_with,
+};
 
 use super::message::{Message, MessageError, PREFIX};
 
@@ -17,7 +22,7 @@ const LINE: u64 = 1024;
 
 /// An authenticated connection.
 #[derive(Debug)]
-pub(super) struct Connection {
+pub(crate) struct Connection {
     reader: BufReader<Timed>,
 }
 
@@ -36,13 +41,31 @@ pub enum ConnectionError {
     Message(#[from] MessageError),
 }
 
+impl ConnectionError {
+    /// Whether nobody listens.
+    #[must_use]
+    pub fn is_absent(&self) -> bool {
+        matches!(self, Self::Io(error) if matches!(
+            error.kind(),
+            io::ErrorKind::NotFound
+                | io::ErrorKind::NotADirectory
+                | io::ErrorKind::ConnectionRefused
+        ))
+    }
+}
+
 impl Connection {
-    /// Connects to the socket `path` as the user `uid`, for `patience` from now.
+    /// Connects to a socket as the user `uid`, for `patience` from now. What follows is said before
+    /// [`Connection::begin`].
     ///
     /// # Errors
     /// [`ConnectionError`]. [`io::ErrorKind::NotFound`] and [`io::ErrorKind::ConnectionRefused`]
     /// tell that nobody is there.
-    pub(super) fn open(path: &Path, uid: u32, patience: Duration) -> Result<Self, ConnectionError> {
+    pub(crate) fn open(
+        address: &SocketAddrUnix,
+        uid: u32,
+        patience: Duration,
+    ) -> Result<Self, ConnectionError> {
         // Too far away for the clock is as good as never.
         let now = Instant::now();
         let deadline = now.checked_add(patience).unwrap_or(now);
@@ -51,8 +74,7 @@ impl Connection {
             .map_err(io::Error::from)?;
         // Who listens but never answers has a queue, and connecting waits for room in it.
         set_socket_timeout(&socket, Timeout::Send, Some(patience)).map_err(io::Error::from)?;
-        let address = SocketAddrUnix::new(path).map_err(io::Error::from)?;
-        connect(&socket, &address).map_err(|errno| late(errno.into()))?;
+        connect(&socket, address).map_err(|errno| late(errno.into()))?;
         let timed = Timed { stream: UnixStream::from(socket), deadline };
         let mut connection = Self { reader: BufReader::new(timed) };
         connection.authenticate(uid)?;
@@ -64,30 +86,82 @@ impl Connection {
         let identity: String =
             uid.to_string().bytes().map(|digit| format!("{digit:02x}")).collect();
         self.send(format!("\0AUTH EXTERNAL {identity}\r\n").as_bytes())?;
-        let mut line = Vec::new();
-        self.reader.by_ref().take(LINE).read_until(b'\n', &mut line)?;
-        if !line.starts_with(b"OK ") || !line.ends_with(b"\r\n") {
+        if !self.line()?.starts_with(b"OK ") {
             return Err(ConnectionError::Rejected);
         }
+        Ok(())
+    }
+
+    /// Asks that descriptors may be sent.
+    ///
+    /// # Errors
+    /// [`ConnectionError::Rejected`] if the peer does not want any.
+    pub(crate) fn negotiate_descriptors(&mut self) -> Result<(), ConnectionError> {
+        self.send(b"NEGOTIATE_UNIX_FD\r\n")?;
+        if self.line()? != b"AGREE_UNIX_FD\r\n" {
+            return Err(ConnectionError::Rejected);
+        }
+        Ok(())
+    }
+
+    /// Ends the authentication: what follows are messages.
+    ///
+    /// # Errors
+    /// [`ConnectionError::Io`].
+    pub(crate) fn begin(&mut self) -> Result<(), ConnectionError> {
         self.send(b"BEGIN\r\n")
+    }
+
+    /// The next line of the authentication.
+    fn line(&mut self) -> Result<Vec<u8>, ConnectionError> {
+        let mut line = Vec::new();
+        self.reader.by_ref().take(LINE).read_until(b'\n', &mut line)?;
+        if line.ends_with(b"\r\n") { Ok(line) } else { Err(ConnectionError::Rejected) }
     }
 
     /// Sends bytes.
     ///
     /// # Errors
     /// [`ConnectionError::Io`].
-    pub(super) fn send(&mut self, bytes: &[u8]) -> Result<(), ConnectionError> {
+    pub(crate) fn send(&mut self, bytes: &[u8]) -> Result<(), ConnectionError> {
         let timed = self.reader.get_ref();
         timed.stream.set_write_timeout(Some(timed.remaining()?))?;
         let mut stream = &timed.stream;
         Ok(stream.write_all(bytes).map_err(late)?)
     }
 
+    /// Sends bytes, and descriptors with the first of them.
+    ///
+    /// # Errors
+    /// [`ConnectionError::Io`].
+    pub(crate) fn send_with(
+        &mut self,
+        bytes: &[u8],
+        descriptors: &[BorrowedFd<'_>],
+    ) -> Result<(), ConnectionError> {
+        if descriptors.is_empty() {
+            return self.send(bytes);
+        }
+        let timed = self.reader.get_ref();
+        timed.stream.set_write_timeout(Some(timed.remaining()?))?;
+        let mut space =
+            vec![MaybeUninit::uninit(); SendAncillaryMessage::ScmRights(descriptors).size()];
+        let mut ancillary = SendAncillaryBuffer::new(&mut space);
+        if !ancillary.push(SendAncillaryMessage::ScmRights(descriptors)) {
+            return Err(io::Error::from(Errno::TOOMANYREFS).into());
+        }
+        let sent = retry_on_intr(|| {
+            sendmsg(&timed.stream, &[IoSlice::new(bytes)], &mut ancillary, SendFlags::NOSIGNAL)
+        });
+        let sent = sent.map_err(|errno| late(errno.into()))?;
+        self.send(bytes.get(sent..).unwrap_or_default())
+    }
+
     /// Waits for the next message.
     ///
     /// # Errors
     /// [`ConnectionError`].
-    pub(super) fn receive(&mut self) -> Result<Message, ConnectionError> {
+    pub(crate) fn receive(&mut self) -> Result<Message, ConnectionError> {
         let mut prefix = [0; PREFIX];
         self.read(&mut prefix)?;
         let mut bytes = prefix.to_vec();
