@@ -2,7 +2,7 @@
 # make demo   real programs in real sandboxes, from a fresh machine with Rust
 # make check  every test, from the same
 # The others: setup build bench fuzz-args fuzz-decoder install uninstall
-# check-callers check-flatpak check-kernels check-kernel-VERSION check-load check-weakened
+# check-applications-VERSION check-callers check-flatpak check-kernels check-kernel-VERSION check-load check-weakened
 
 CARGO ?= cargo
 PREFIX ?= /usr
@@ -84,6 +84,10 @@ check-kernel-%: setup build-tests
 # The same on every kernel that counts, in about a quarter of an hour.
 check-kernels: setup build-tests
 	STOCKADE_BUILD_DIR=$(BUILD) tests/kernel/matrix
+
+# Flatpak applications on kernel VERSION, where Flatpak cannot run them.
+check-applications-%: setup-flatpak setup build
+	STOCKADE_BUILD_DIR=$(BUILD) tests/kernel/applications $*
 
 # Two hundred sandboxes at once, ten thousand one after the other, in each mode.
 check-load: setup build-tests
