@@ -28,10 +28,8 @@ mod settings;
 pub(crate) mod signals;
 pub(crate) mod status;
 
-use std::ffi::{CStr, OsStr, OsString};
+use std::ffi::{OsStr, OsString};
 use std::io::Write as _;
-use std::os::unix::ffi::OsStrExt as _;
-use std::os::unix::process::CommandExt as _;
 
 use check::Ids;
 use entrance::Entrance;
@@ -43,13 +41,6 @@ use rustix::thread::CapabilitiesSecureBits;
 use settings::{CapabilityChange, Settings, Step, Wish};
 use stockade_protocol::request::Limit;
 
-/// The name under which this program starts itself to find out whether the caller can make a user
-/// namespace: only a process of its own can try without being in one afterwards.
-const TRIAL: &CStr = c"stockade-user-namespace-trial";
-
-/// What it ends with where that cannot be. Anything else is no answer.
-const IMPOSSIBLE: u8 = 2;
-
 /// Exit status for every failure of our own.
 const FAILED: u8 = 1;
 
@@ -58,13 +49,6 @@ const FAILED: u8 = 1;
 pub fn run(arguments: impl IntoIterator<Item = OsString>) -> u8 {
     let mut arguments = arguments.into_iter();
     let name = arguments.next().unwrap_or_else(|| OsString::from("bwrap"));
-    if name.as_bytes() == TRIAL.to_bytes() {
-        return match entrance::passage::try_another() {
-            Ok(true) => 0,
-            Ok(false) => IMPOSSIBLE,
-            Err(_) => FAILED,
-        };
-    }
     if name == entrance::NAME {
         return entrance::passage::enter(&arguments.collect::<Vec<_>>());
     }
@@ -136,7 +120,7 @@ fn launch(settings: &Settings, ids: Ids, start: Start) -> Result<u8, Fault> {
     let entrance = Entrance::new(settings, ids)?;
     if settings.assert_user_namespaces_disabled
         && !settings.disable_user_namespaces
-        && can_make_user_namespaces(entrance.as_ref(), settings.last_user_namespace)?
+        && entrance::can_make_another(entrance.as_ref(), settings.last_user_namespace)?
     {
         let text = "creation of new user namespaces was not disabled as requested";
         return Err(Fault::new(text));
@@ -208,23 +192,6 @@ fn needs_own_namespace(
     settings.gid.is_some_and(|gid| gid != ids.gid).then_some("--gid")
 }
 
-/// Whether the caller can make a user namespace, and so could COMMAND.
-fn can_make_user_namespaces(entrance: Option<&Entrance>, last: Option<u32>) -> Result<bool, Fault> {
-    if let Some(entrance) = entrance.filter(|entrance| entrance.enters_user_namespace()) {
-        return entrance.can_make_another(last);
-    }
-    let name = OsStr::from_bytes(TRIAL.to_bytes());
-    let status = std::process::Command::new("/proc/self/exe").arg0(name).status();
-    let failed =
-        |why: &dyn std::fmt::Display| Fault::new(format!("Can't try user namespaces: {why}"));
-    let status = status.map_err(|error| failed(&error))?;
-    match status.code().map(u8::try_from) {
-        Some(Ok(0)) => Ok(true),
-        Some(Ok(IMPOSSIBLE)) => Ok(false),
-        Some(_) | None => Err(failed(&status)),
-    }
-}
-
 /// The effective capabilities of this process, as a mask.
 fn effective() -> u64 {
     rustix::thread::capabilities(None).map_or(0, |sets| sets.effective.bits())
@@ -240,7 +207,7 @@ fn umask() -> u32 {
 #[must_use]
 pub fn behind(arguments: &[OsString]) -> Option<Vec<OsString>> {
     let (name, rest) = arguments.split_first()?;
-    if name.as_bytes() == TRIAL.to_bytes() || name == entrance::NAME {
+    if name == entrance::NAME {
         return Some(arguments.to_vec());
     }
     let (command, rest) = rest.split_first()?;

@@ -74,6 +74,11 @@ impl Child {
         self.0.as_raw().unsigned_abs()
     }
 
+    /// Kills it. It is not waited for before it is dropped, so that nobody else has its number.
+    pub(crate) fn kill(&self) {
+        nix::sys::signal::kill(self.0, nix::sys::signal::Signal::SIGKILL).ok();
+    }
+
     /// Waits for its end, and leaves the process to be dropped.
     pub(crate) fn wait(&self) -> nix::Result<WaitStatus> {
         waitid(Id::Pid(self.0), WaitPidFlag::WEXITED | WaitPidFlag::WNOWAIT)

@@ -14,6 +14,7 @@ use std::os::unix::ffi::OsStrExt as _;
 use std::path::Path;
 
 use nix::sys::signal::SigSet;
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::io::{Errno, retry_on_intr};
 use rustix::net::{AddressFamily, SocketFlags, SocketType};
 
@@ -41,6 +42,7 @@ const SELF: &CStr = c"/proc/self/exe";
 #[derive(Clone, Copy, Debug, PartialEq)]
 enum Step {
     User,
+    New,
     Unmapped,
     Ids,
     Pids,
@@ -50,8 +52,19 @@ enum Step {
 }
 
 /// All of them, by the number that stands for each.
-const STEPS: [Step; 7] =
-    [Step::User, Step::Unmapped, Step::Ids, Step::Pids, Step::Keep, Step::Execute, Step::Try];
+const STEPS: [Step; 8] = [
+    Step::User,
+    Step::New,
+    Step::Unmapped,
+    Step::Ids,
+    Step::Pids,
+    Step::Keep,
+    Step::Execute,
+    Step::Try,
+];
+
+/// How long the way in may take. It is as long as the helper takes at most.
+const PATIENCE: Timespec = Timespec { tv_sec: 30, tv_nsec: 0 };
 
 /// The user namespace to be in.
 enum User {
@@ -71,6 +84,37 @@ impl User {
             Self::Given { .. } => GIVEN,
             Self::New => NEW,
         }
+    }
+
+    /// Starts the process that enters this and a second namespace, and becomes this program under this name.
+    fn send(
+        &self,
+        second: Option<&OwnedFd>,
+        program: [&CStr; 2],
+        mask: &SigSet,
+    ) -> Result<Traveller, Fault> {
+        let fault = |errno| Fault::errno("Can't start the helper", errno);
+        let pair = || -> Result<(OwnedFd, OwnedFd), Errno> {
+            let (family, kind) = (AddressFamily::UNIX, SocketType::STREAM);
+            let (ours, theirs) = rustix::net::socketpair(family, kind, SocketFlags::CLOEXEC, None)?;
+            Ok((ours, higher(theirs)?))
+        };
+        let (socket, theirs) = pair().map_err(fault)?;
+        let (line, their_line) = pair().map_err(fault)?;
+        let (namespace, uid, gid) = match self {
+            Self::Given { namespace, uid, gid } => (Some(namespace), *uid, *gid),
+            Self::Same | Self::New => (None, None, None),
+        };
+        let id = |id: Option<u32>| id.map_or(String::new(), |id| id.to_string());
+        let word = if second.is_some() { GIVEN } else { "same" };
+        let words = [NAME, self.word(), &id(uid), &id(gid), word].map(CString::new);
+        let words: Vec<CString> = words.into_iter().collect::<Result<_, _>>().map_err(|_| nul())?;
+        let words: Vec<&CStr> = words.iter().map(CString::as_c_str).chain(program).collect();
+        let fds = [Some(&theirs), Some(&their_line), namespace, second];
+        let fds: Vec<BorrowedFd<'_>> = fds.into_iter().flatten().map(OwnedFd::as_fd).collect();
+        let this = Path::new(std::ffi::OsStr::from_bytes(SELF.to_bytes()));
+        let process = Child::run(this, &words, &fds, mask).map_err(|error| Fault::other(&error))?;
+        Ok(Traveller { process, socket, line })
     }
 }
 
@@ -103,11 +147,6 @@ impl Entrance {
         !matches!(self.user, User::Same)
     }
 
-    /// Whether that was there before.
-    pub(crate) fn enters_user_namespace(&self) -> bool {
-        matches!(self.user, User::Given { .. })
-    }
-
     /// Starts the helper at `path`; gives our end of its socket. If there is a new user namespace, `map`
     /// is told which process is in it, and gives back control when its ids are mapped.
     pub(crate) fn start(
@@ -118,62 +157,38 @@ impl Entrance {
     ) -> Result<(Child, OwnedFd), Fault> {
         let path = CString::new(path.as_os_str().as_bytes());
         let path = path.map_err(|_| nul())?;
-        let Traveller { process, socket, line } = self.send([&path, HELPER], mask)?;
-        let mut heard = hear(&line)?;
+        let traveller = self.user.send(self.pids.as_ref(), [&path, HELPER], mask)?;
+        let mut heard = traveller.hear()?;
+        let Traveller { process, line, .. } = &traveller;
         if let (Heard::Waiting, User::New) = (&heard, &self.user) {
             map(process.pid());
-            let sent = rustix::io::write(&line, &[0]);
+            let sent = rustix::io::write(line, &[0]);
             sent.map_err(|errno| Fault::errno("Can't start the helper", errno))?;
-            heard = hear(&line)?;
+            heard = traveller.hear()?;
         }
         match heard {
             // It says nothing more once the other program runs.
-            Heard::End => Ok((process, socket)),
+            Heard::End => Ok((traveller.process, traveller.socket)),
             Heard::Waiting | Heard::Tried(_) => Err(said(Step::Execute, Errno::PROTO)),
         }
     }
+}
 
-    /// Starts the process that enters the namespaces and becomes this program under this name.
-    fn send(&self, program: [&CStr; 2], mask: &SigSet) -> Result<Traveller, Fault> {
-        let fault = |errno| Fault::errno("Can't start the helper", errno);
-        let pair = || -> Result<(OwnedFd, OwnedFd), Errno> {
-            let (family, kind) = (AddressFamily::UNIX, SocketType::STREAM);
-            let (ours, theirs) = rustix::net::socketpair(family, kind, SocketFlags::CLOEXEC, None)?;
-            Ok((ours, higher(theirs)?))
-        };
-        let (socket, theirs) = pair().map_err(fault)?;
-        let (line, their_line) = pair().map_err(fault)?;
-        let (namespace, uid, gid) = match &self.user {
-            User::Given { namespace, uid, gid } => (Some(namespace), *uid, *gid),
-            User::Same | User::New => (None, None, None),
-        };
-        let id = |id: Option<u32>| id.map_or(String::new(), |id| id.to_string());
-        let pids = if self.pids.is_some() { GIVEN } else { "same" };
-        let words = [NAME, self.user.word(), &id(uid), &id(gid), pids].map(CString::new);
-        let words: Vec<CString> = words.into_iter().collect::<Result<_, _>>().map_err(|_| nul())?;
-        let words: Vec<&CStr> = words.iter().map(CString::as_c_str).chain(program).collect();
-        let fds = [Some(&theirs), Some(&their_line), namespace, self.pids.as_ref()];
-        let fds: Vec<BorrowedFd<'_>> = fds.into_iter().flatten().map(OwnedFd::as_fd).collect();
-        let this = Path::new(std::ffi::OsStr::from_bytes(SELF.to_bytes()));
-        let process = Child::run(this, &words, &fds, mask).map_err(|error| Fault::other(&error))?;
-        Ok(Traveller { process, socket, line })
-    }
-
-    /// Whether a process there can make another user namespace. `last` is where it would be in the end,
-    /// if not in the one entered first.
-    pub(crate) fn can_make_another(&self, last: Option<u32>) -> Result<bool, Fault> {
-        let below = last.map(|number| take(number, Step::User)).transpose()?;
-        let below = below.map(|namespace| Self {
-            user: User::Given { namespace, uid: None, gid: None },
-            pids: None,
-        });
-        let place = below.as_ref().unwrap_or(self);
-        // No signal of the caller's group is an answer; whatever ends it without one is none either.
-        let traveller = place.send([c"", c""], &SigSet::all())?;
-        match hear(&traveller.line)? {
-            Heard::Tried(made) => Ok(made),
-            Heard::Waiting | Heard::End => Err(said(Step::Try, Errno::PROTO)),
-        }
+/// Whether a process there can make another user namespace: in the one that is entered with its ids, or in
+/// this process's own if none is; then in the one that `last` is, if that is where it will be in the end.
+pub(crate) fn can_make_another(
+    entrance: Option<&Entrance>,
+    last: Option<u32>,
+) -> Result<bool, Fault> {
+    let last = last.map(|number| take(number, Step::User)).transpose()?;
+    // Of a new one it is the caller who has a say, and its parent is where that begins.
+    let user = entrance.map(|entrance| &entrance.user);
+    let user = user.filter(|user| matches!(user, User::Given { .. })).unwrap_or(&User::Same);
+    // No signal of the caller's group is an answer; whatever ends it without one is none either.
+    let traveller = user.send(last.as_ref(), [c"", c""], &SigSet::all())?;
+    match traveller.hear()? {
+        Heard::Tried(made) => Ok(made),
+        Heard::Waiting | Heard::End => Err(said(Step::Try, Errno::PROTO)),
     }
 }
 
@@ -195,17 +210,26 @@ enum Heard {
     End,
 }
 
-/// Waits for the next word of the process on its way. An error if it is that something failed.
-fn hear(line: &OwnedFd) -> Result<Heard, Fault> {
-    let mut word = [0_u8; 5];
-    let count = retry_on_intr(|| rustix::io::read(line, &mut word));
-    match (count.map_err(|errno| said(Step::Execute, errno))?, word) {
-        (0, _) => Ok(Heard::End),
-        (1, _) => Ok(Heard::Waiting),
-        (2, [made, ..]) => Ok(Heard::Tried(made != 0)),
-        (_, [step, errno @ ..]) => {
-            let step = STEPS.get(usize::from(step)).copied().unwrap_or(Step::Execute);
-            Err(said(step, Errno::from_raw_os_error(i32::from_le_bytes(errno))))
+impl Traveller {
+    /// Waits for its next word. An error if it is that something failed.
+    fn hear(&self) -> Result<Heard, Fault> {
+        let failed = |errno| said(Step::Execute, errno);
+        let mut fds = [PollFd::new(&self.line, PollFlags::IN)];
+        if retry_on_intr(|| poll(&mut fds, Some(&PATIENCE))).map_err(failed)? == 0 {
+            // Others can stop what they see there.
+            self.process.kill();
+            return Err(failed(Errno::TIMEDOUT));
+        }
+        let mut word = [0_u8; 5];
+        let count = retry_on_intr(|| rustix::io::read(&self.line, &mut word));
+        match (count.map_err(failed)?, word) {
+            (0, _) => Ok(Heard::End),
+            (1, _) => Ok(Heard::Waiting),
+            (2, [made, ..]) => Ok(Heard::Tried(made != 0)),
+            (_, [step, errno @ ..]) => {
+                let step = STEPS.get(usize::from(step)).copied().unwrap_or(Step::Execute);
+                Err(said(step, Errno::from_raw_os_error(i32::from_le_bytes(errno))))
+            }
         }
     }
 }
@@ -231,6 +255,7 @@ fn said(step: Step, errno: Errno) -> Fault {
             "Joining the specified user namespace failed, it might not be a descendant of the \
              current user namespace.",
         ),
+        Step::New => super::explain::no_new_namespace(errno),
         Step::User => Fault::errno("Joining specified user namespace failed", errno),
         Step::Unmapped => Fault::new(
             "The user namespace has no number for your user or group id; write its uid_map and gid_map \

@@ -67,15 +67,10 @@ pub(crate) fn failure(failure: &Failure, command: &OsStr, sandbox: &Sandbox) -> 
             said(format!("{what} {}", named(lock.map_or(b"", |path| path.as_bytes()))))
         }
         (_, Call::Unshare, _) => match failure.hint {
-            Hint::UserNamespaceRefused | Hint::UserNamespacePowerless => Fault::new(
-                "No permissions to create a new namespace, likely because the kernel does not allow \
-                 non-privileged user namespaces; give the helper file capabilities, make it setuid \
-                 root, or allow user namespaces: `stockade doctor` shows the command for each",
-            ),
-            Hint::NamespaceLimit => Fault::new(
-                "Creating new namespace failed: nesting depth or /proc/sys/user/max_*_namespaces \
-                 exceeded (ENOSPC)",
-            ),
+            Hint::UserNamespaceRefused | Hint::UserNamespacePowerless => {
+                no_new_namespace(Errno::PERM)
+            }
+            Hint::NamespaceLimit => no_new_namespace(Errno::NOSPC),
             _ => said(String::from("Creating new namespace failed")),
         },
         (_, Call::Setns, _) => said(LAST_NAMESPACE.to_owned()),
@@ -89,6 +84,22 @@ pub(crate) fn failure(failure: &Failure, command: &OsStr, sandbox: &Sandbox) -> 
             operation(failure, call, errno, position(index), sandbox)
         }
         _ => Fault::other(&explanation::failure(failure, sandbox)),
+    }
+}
+
+/// Why there is no new namespace.
+pub(crate) fn no_new_namespace(errno: Errno) -> Fault {
+    match errno {
+        Errno::PERM | Errno::ACCESS => Fault::new(
+            "No permissions to create a new namespace, likely because the kernel does not allow \
+             non-privileged user namespaces; give the helper file capabilities, make it setuid root, or \
+             allow user namespaces: `stockade doctor` shows the command for each",
+        ),
+        Errno::NOSPC | Errno::USERS => Fault::new(
+            "Creating new namespace failed: nesting depth or /proc/sys/user/max_*_namespaces exceeded \
+             (ENOSPC)",
+        ),
+        errno => Fault::errno("Creating new namespace failed", errno),
     }
 }
 

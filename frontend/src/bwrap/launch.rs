@@ -11,6 +11,7 @@ use std::path::{Path, PathBuf};
 use nix::sys::signal::SigSet;
 use rustix::event::{PollFd, PollFlags};
 use rustix::io::Errno;
+use rustix::thread::{CapabilitySet, capability_is_in_ambient_set};
 use stockade_protocol::Event;
 use stockade_protocol::event::{Exit, MissingKind};
 
@@ -63,6 +64,8 @@ impl Helper {
         let Self { path, mask, .. } = self;
         rustix::thread::set_no_new_privs(true)
             .map_err(|errno| Fault::errno("prctl(PR_SET_NO_NEW_PRIVS)", errno))?;
+        rustix::thread::clear_ambient_capability_set()
+            .map_err(|errno| Fault::errno("prctl(PR_CAP_AMBIENT)", errno))?;
         Self::start_at(path, mask)
     }
 
@@ -215,8 +218,13 @@ fn pid(pidfd: &OwnedFd) -> Option<u32> {
     text.lines().find_map(|line| line.strip_prefix("Pid:")?.trim().parse().ok())
 }
 
-/// Whether the kernel may give a helper at this path privilege that its caller lacks.
+/// Whether a helper at this path may find itself with privilege: what the kernel gives it there, or what its
+/// caller leaves to all that he starts.
 pub(crate) fn may_have_privilege(path: &Path) -> bool {
+    let ambient = capability_is_in_ambient_set(CapabilitySet::SYS_ADMIN);
+    if ambient.unwrap_or(true) {
+        return true;
+    }
     if rustix::thread::no_new_privs().unwrap_or(false) {
         return false;
     }

@@ -473,7 +473,10 @@ fn filters(settings: &Settings, circumstances: Circumstances) -> Result<Vec<Filt
     if programs.iter().any(|program| program.len() % size != 0) {
         return Err(Fault::new("Invalid seccomp data, must be multiple of 8"));
     }
-    if settings.disable_user_namespaces && circumstances.privileged {
+    // What was tried before the sandbox was made, and with one of the ways there are, is so for certain then.
+    if settings.assert_user_namespaces_disabled
+        || settings.disable_user_namespaces && circumstances.privileged
+    {
         programs.insert(0, no_user_namespaces());
     }
     if programs.len() > limits::FILTERS {

@@ -18,6 +18,7 @@ use super::super::launch::has_file_capabilities;
 use super::super::{FAILED, inherit};
 use super::{GIVEN, NEW, STEPS, Step, higher, raw, reopen};
 use crate::child::Child;
+use crate::launch::LaunchError;
 
 /// The numbers of what is found: the socket of the program to become, the line to whoever started
 /// this, and namespaces behind them.
@@ -33,12 +34,13 @@ enum Arrival {
 }
 
 /// Goes it, as the words behind the name say: the user namespace, the ids there, the pid namespace, the
-/// program and its name. Without a program it only tries to make another user namespace there. Gives
-/// the status to exit with if this process has not become that program.
+/// program and its name. Without a program it only tries to make another user namespace there, or in the
+/// one that then stands in the place of the pid namespace. Gives the status to exit with if this process
+/// has not become that program.
 pub(crate) fn enter(words: &[OsString]) -> u8 {
     inherit::note(&[]);
-    let [user, uid, gid, pids, path, name] = words else { return FAILED };
-    let namespaces = [user, pids].iter().filter(|word| **word == GIVEN).count();
+    let [user, uid, gid, second, path, name] = words else { return FAILED };
+    let namespaces = [user, second].iter().filter(|word| **word == GIVEN).count();
     let last = LINE.saturating_add(u32::try_from(namespaces).unwrap_or_default());
     // Whoever waits for the end of what the caller left open does not wait for this process.
     inherit::open_numbers().into_iter().filter(|number| *number > last).for_each(inherit::close);
@@ -57,33 +59,46 @@ pub(crate) fn enter(words: &[OsString]) -> u8 {
         if user != NEW {
             hide().map_err(at(Step::User))?;
         }
+        let (uid, gid) = (id(uid).map(Uid::from_raw), id(gid).map(Gid::from_raw));
         let changed = match user.to_str() {
             Some(GIVEN) => {
+                if uid.is_some() || gid.is_some() {
+                    leave_groups().map_err(at(Step::Ids))?;
+                }
                 let namespace = take().map_err(at(Step::User))?;
                 join(&namespace, CloneFlags::CLONE_NEWUSER).map_err(at(Step::User))?;
                 hide().map_err(at(Step::User))?;
                 true
             }
             Some(NEW) => {
-                unshare(CloneFlags::CLONE_NEWUSER).map_err(raw).map_err(at(Step::User))?;
+                unshare(CloneFlags::CLONE_NEWUSER).map_err(raw).map_err(at(Step::New))?;
                 wait_for_map(&line).map_err(at(Step::User))?;
                 true
             }
             _ => false,
         };
         rustix::thread::set_keep_capabilities(true).map_err(at(Step::Ids))?;
-        let (uid, gid) = (id(uid).map(Uid::from_raw), id(gid).map(Gid::from_raw));
         stay(uid.is_none(), gid.is_none()).map_err(at(Step::Unmapped))?;
         switch(uid, gid).map_err(at(Step::Ids))?;
+        if changed {
+            raise().map_err(at(Step::Ids))?;
+        }
         // Every change of credentials may undo it, prctl(2).
         hide().map_err(at(Step::Ids))?;
         if path.is_empty() {
+            if second == GIVEN {
+                let namespace = take().map_err(at(Step::User))?;
+                join(&namespace, CloneFlags::CLONE_NEWUSER).map_err(at(Step::User))?;
+                hide().map_err(at(Step::User))?;
+            }
+            // What it has open is nothing for those who see it end there (CVE-2026-46333).
+            (0..=SOCKET).for_each(inherit::close);
             let made = try_another().map_err(at(Step::Try))?;
             // Whoever started this waits for the answer, and takes nothing else for one.
             rustix::io::write(&line, &[u8::from(made), 0]).map_err(at(Step::Try))?;
             return Ok(Arrival::Tried);
         }
-        let joined = pids == GIVEN;
+        let joined = second == GIVEN;
         if joined {
             let namespace = take().map_err(at(Step::Pids))?;
             join(&namespace, CloneFlags::CLONE_NEWPID).map_err(at(Step::Pids))?;
@@ -122,7 +137,7 @@ pub(crate) fn enter(words: &[OsString]) -> u8 {
 }
 
 /// Whether a process here can make a user namespace. This one is in it then.
-pub(crate) fn try_another() -> Result<bool, Errno> {
+fn try_another() -> Result<bool, Errno> {
     match unshare(CloneFlags::CLONE_NEWUSER).map_err(raw) {
         Ok(()) => Ok(true),
         // Limits, filters, and kernels without any. What else fails, such as a lack of memory, does not
@@ -164,6 +179,15 @@ fn stay(uid: bool, gid: bool) -> Result<(), Errno> {
     rustix::thread::set_capabilities(None, held)
 }
 
+/// Leaves the supplementary groups behind, where that is this process's to do: whoever has its new ids could
+/// use them with it. Later, in the other namespace, it may not be.
+fn leave_groups() -> Result<(), Errno> {
+    if rustix::thread::capabilities(None)?.effective.contains(CapabilitySet::SETGID) {
+        nix::unistd::setgroups(&[]).map_err(raw)?;
+    }
+    Ok(())
+}
+
 /// Changes ids that are not the same.
 fn switch(uid: Option<Uid>, gid: Option<Gid>) -> Result<(), Errno> {
     if let Some(gid) = gid {
@@ -173,6 +197,12 @@ fn switch(uid: Option<Uid>, gid: Option<Gid>) -> Result<(), Errno> {
         rustix::thread::set_thread_res_uid(uid, uid, uid)?;
     }
     Ok(())
+}
+
+/// Raises what it may raise: a change from user id 0 to another has lowered all of it, capabilities(7).
+fn raise() -> Result<(), Errno> {
+    let held = rustix::thread::capabilities(None)?;
+    rustix::thread::set_capabilities(None, CapabilitySets { effective: held.permitted, ..held })
 }
 
 /// Makes what this process may raise survive the exec.
@@ -247,7 +277,9 @@ impl Image {
         let path = Path::new(OsStr::from_bytes(self.path.as_bytes()));
         let child = Child::run(path, &[&self.name], &[socket.as_fd()], mask);
         drop(self.copy);
-        child.map_err(|_| Errno::CHILD)
+        child.map_err(|error| {
+            if let LaunchError::Start { errno, .. } = error { errno } else { Errno::CHILD }
+        })
     }
 }
 
