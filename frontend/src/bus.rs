@@ -7,6 +7,8 @@
 pub mod address;
 pub(crate) mod connection;
 pub(crate) mod message;
+#[cfg(test)]
+pub(crate) mod mock;
 
 use std::os::fd::BorrowedFd;
 use std::time::Duration;
@@ -147,3 +149,6 @@ fn refusal(message: &Message) -> BusError {
     let (name, text) = message.refusal();
     BusError::Refused { name, text }
 }
+
+#[cfg(test)]
+mod tests;

@@ -216,6 +216,13 @@ impl Message {
         Ok(body)
     }
 
+    /// The types of the values, and these with the numbers of descriptors in place of descriptors.
+    #[cfg(test)]
+    pub(crate) fn numbered<'a, B: Deserialize<'a> + Type>(&'a self) -> (&'a str, B) {
+        let (body, _) = self.body.deserialize().unwrap();
+        (&self.signature, body)
+    }
+
     /// The name of an error and what it says, which need not be anything.
     pub(crate) fn refusal(&self) -> (String, String) {
         let text = self.body().map(|(text,): (String,)| text).unwrap_or_default();

@@ -1,7 +1,9 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 use super::limit::Limit;
-use super::mock::{Mock, job_removed, reply};
+use super::mock::{job_removed, manager, reply};
 use super::*;
+use crate::bus::message::Message;
+use crate::bus::mock::Mock;
 use crate::filesystem::locate::tests::Scratch;
 use std::ffi::OsStr;
 use std::os::unix::net::UnixListener;
@@ -24,7 +26,7 @@ fn nobody(scratch: &Scratch) -> Manager {
     Manager { socket, uid: 1000, pid: 7, patience: Duration::from_secs(60) }
 }
 
-fn answering(result: &'static str) -> Mock {
+fn answering(result: &'static str) -> Mock<Message> {
     Mock::new(move |peer| {
         peer.authenticate();
         let call = peer.call();
@@ -73,7 +75,7 @@ fn limits_without_a_manager_are_an_error_that_says_what_to_do() {
 #[test]
 fn r151_a_failure_without_limits_is_a_detail() {
     let mock = answering("failed");
-    let joined = join_at(&mock.manager(), Path::new("/"), &scope(), &Limits::default());
+    let joined = join_at(&manager(&mock), Path::new("/"), &scope(), &Limits::default());
     let text = "cannot have systemd make the scope app-flatpak-org.example.App-12.scope\n\
                 the job of starting it ended with 'failed'";
     assert_eq!(joined.unwrap(), Some(Notice::Detail(text.into())));
@@ -82,7 +84,7 @@ fn r151_a_failure_without_limits_is_a_detail() {
 #[test]
 fn a_failure_with_limits_is_an_error() {
     let mock = answering("failed");
-    let error = join_at(&mock.manager(), Path::new("/"), &scope(), &limited()).unwrap_err();
+    let error = join_at(&manager(&mock), Path::new("/"), &scope(), &limited()).unwrap_err();
     assert!(matches!(error, SystemdError::Manager { .. }), "{error}");
 }
 
@@ -90,10 +92,10 @@ fn a_failure_with_limits_is_an_error() {
 fn limits_hold_or_are_an_error() {
     let mock = answering("done");
     let kept = machine("7\n");
-    assert_eq!(join_at(&mock.manager(), &kept.0, &scope(), &limited()).unwrap(), None);
+    assert_eq!(join_at(&manager(&mock), &kept.0, &scope(), &limited()).unwrap(), None);
     let mock = answering("done");
     let loose = machine("max\n");
-    let error = join_at(&mock.manager(), &loose.0, &scope(), &limited()).unwrap_err();
+    let error = join_at(&manager(&mock), &loose.0, &scope(), &limited()).unwrap_err();
     assert!(matches!(error, SystemdError::Group { .. }), "{error}");
     assert!(error.to_string().contains("\nthe limit tasks=7 does not hold"), "{error}");
 }
@@ -102,7 +104,7 @@ fn limits_hold_or_are_an_error() {
 fn r151_without_limits_no_controller_is_needed() {
     let mock = answering("done");
     let empty = Scratch::new();
-    assert_eq!(join_at(&mock.manager(), &empty.0, &scope(), &Limits::default()).unwrap(), None);
+    assert_eq!(join_at(&manager(&mock), &empty.0, &scope(), &Limits::default()).unwrap(), None);
 }
 
 #[test]

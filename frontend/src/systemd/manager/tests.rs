@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-use super::super::mock::{Mock, job_removed, reply};
+use super::super::mock::{job_removed, manager, reply};
 use super::*;
+use crate::bus::mock::{Mock, Peer};
 use crate::systemd::limit::Limit;
 use std::ffi::OsStr;
 use std::io::ErrorKind;
@@ -12,8 +13,8 @@ fn scope() -> Scope {
     Scope::new("stockade", OsStr::new("true"), "16814")
 }
 
-fn start(mock: &Mock) -> Result<(), ManagerError> {
-    mock.manager().start(&scope(), &Limits::default())
+fn start(mock: &Mock<Message>) -> Result<(), ManagerError> {
+    manager(mock).start(&scope(), &Limits::default())
 }
 
 #[test]
@@ -46,7 +47,7 @@ fn r151_scope_limits_and_process_are_what_is_asked_for() {
     for limit in [Limit::Memory(8192), Limit::Tasks(7), Limit::Cpu(50)] {
         limits.set(limit);
     }
-    mock.manager().start(&scope(), &limits).unwrap();
+    manager(&mock).start(&scope(), &limits).unwrap();
     let call = mock.said();
     assert_eq!(call.header.path.as_deref(), Some("/org/freedesktop/systemd1"));
     assert_eq!(call.header.interface.as_deref(), Some("org.freedesktop.systemd1.Manager"));
@@ -118,12 +119,7 @@ fn r151_a_unit_that_exists_is_not_joined() {
     let mock = Mock::new(|peer| {
         peer.authenticate();
         let call = peer.call();
-        let header = Header {
-            error: Some("org.freedesktop.systemd1.UnitExists".into()),
-            reply_to: Some(call.header.serial),
-            ..Header::new(Kind::Error, 5)
-        };
-        peer.say(&header.encode(&("Unit was already loaded.",)).unwrap());
+        peer.refuse(&call, "org.freedesktop.systemd1.UnitExists", "Unit was already loaded.");
         call
     });
     let error = start(&mock).unwrap_err().to_string();
@@ -168,7 +164,7 @@ fn a_manager_that_hangs_up_or_talks_nonsense_is_an_error() {
 #[test]
 fn a_manager_that_does_not_answer_is_not_waited_for() {
     // In every state: silent from the start, silent when asked, talking of something else.
-    let talks: [fn(&mut super::super::mock::Peer); 3] = [
+    let talks: [fn(&mut Peer); 3] = [
         |_| {},
         |peer| peer.authenticate(),
         |peer| {
@@ -187,7 +183,7 @@ fn a_manager_that_does_not_answer_is_not_waited_for() {
             peer.wait_for_end();
             Message::decode(&reply(JOB)).unwrap()
         });
-        let manager = Manager { patience: Duration::from_millis(200), ..mock.manager() };
+        let manager = Manager { patience: Duration::from_millis(200), ..manager(&mock) };
         let began = Instant::now();
         let error = manager.start(&scope(), &Limits::default()).unwrap_err();
         assert!(began.elapsed() >= Duration::from_millis(200));
