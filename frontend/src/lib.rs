@@ -47,6 +47,8 @@ pub mod object;
 #[cfg(feature = "exec")]
 pub mod permission;
 #[cfg(feature = "exec")]
+pub mod portal;
+#[cfg(feature = "exec")]
 pub mod runtime;
 pub mod sandbox;
 pub mod scope;
