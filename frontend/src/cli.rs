@@ -5,6 +5,7 @@
 //! Subcommands are put together only when they are chosen: the whole tree would cost more than the
 //! rest of a start.
 
+mod column;
 pub mod context;
 pub mod enter;
 pub mod exec;

@@ -7,8 +7,8 @@ use std::cmp::Ordering;
 
 use clap::{Arg, ArgAction, ArgMatches, Command};
 
-pub use self::column::ColumnError;
-use self::column::{COLUMNS, Column, View, column, everything, help};
+use self::column::{COLUMNS, Column, View, everything};
+use super::column::{ColumnError, find, help};
 use super::installations;
 use super::table::Table;
 use crate::caller::{Caller, CallerError};
@@ -80,7 +80,7 @@ fn list(matches: &ArgMatches, caller: &Caller) -> Result<(String, Vec<Notice>), 
     let flag = |name| matches.get_flag(name);
     let names: Vec<&String> = matches.get_many("columns").into_iter().flatten().collect();
     if names.iter().any(|names| names.as_str() == "help") {
-        return Ok((help(), Vec::new()));
+        return Ok((help(&COLUMNS), Vec::new()));
     }
     let arch = text("arch").map(Arch::new).transpose()?;
     let runtime = text("app-runtime").map(|name| Wanted::parse(name.as_ref())).transpose()?;
@@ -114,13 +114,7 @@ fn list(matches: &ArgMatches, caller: &Caller) -> Result<(String, Vec<Notice>), 
         titles: columns.iter().map(|column| column.title).collect(),
         rows: items.iter().map(row).collect(),
     };
-    let text = if flag("json") {
-        table.json()?
-    } else if rustix::termios::isatty(rustix::stdio::stdout()) {
-        table.aligned()
-    } else {
-        table.separated()
-    };
+    let text = table.text(flag("json"))?;
     Ok((if columns.is_empty() { String::new() } else { text }, notices))
 }
 
@@ -188,7 +182,7 @@ fn columns(
     for name in names.iter().flat_map(|names| names.split(',')).filter(|name| !name.is_empty()) {
         match name {
             "all" => columns.extend(everything()),
-            name => columns.push(column(name)?),
+            name => columns.push(find(&COLUMNS, name)?),
         }
     }
     Ok(columns)

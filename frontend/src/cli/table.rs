@@ -12,11 +12,25 @@ use crate::message::shown;
 pub struct Table {
     /// What stands above the columns.
     pub titles: Vec<&'static str>,
-    /// As many texts per row. They may hold anything.
+    /// As many texts per row, or fewer. They may hold anything.
     pub rows: Vec<Vec<String>>,
 }
 
 impl Table {
+    /// For whoever reads stdout: a program if it asked for JSON, a person at a terminal, or a script.
+    ///
+    /// # Errors
+    /// Those of [`Table::json`].
+    pub fn text(&self, json: bool) -> Result<String, serde_json::Error> {
+        if json {
+            self.json()
+        } else if rustix::termios::isatty(rustix::stdio::stdout()) {
+            Ok(self.aligned())
+        } else {
+            Ok(self.separated())
+        }
+    }
+
     /// For a terminal: with titles, in columns.
     #[must_use]
     pub fn aligned(&self) -> String {

@@ -1,24 +1,14 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! What can be shown of something installed, under the names that `flatpak list` has for it (R544).
 
+use super::super::column::Named;
 use super::super::size::size;
 use crate::flatpak::inventory::Item;
 use crate::flatpak::reference::Kind;
 use crate::flatpak::title::title;
-use crate::message::shown;
 
 /// How many digits of a version people see.
 const DIGITS: usize = 12;
-
-/// A column that is none.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("cannot show the column '{}'\n{why}\nsee --columns=help", shown(name))]
-pub struct ColumnError {
-    /// As given.
-    pub name: String,
-    /// What is wrong with it.
-    pub why: &'static str,
-}
 
 /// What can be shown of something.
 pub(super) struct Column {
@@ -159,30 +149,12 @@ pub(super) fn everything() -> impl Iterator<Item = &'static Column> {
     COLUMNS.iter().filter(|column| column.name != "runtime")
 }
 
-/// The column with this name or beginning. How it would be shortened, `:s`, `:m`, `:e` or `:f`, may
-/// stand behind it: nothing is shortened here.
-pub(super) fn column(text: &str) -> Result<&'static Column, ColumnError> {
-    let wrong = |why| ColumnError { name: text.to_owned(), why };
-    let (name, suffix) = text.split_once(':').unwrap_or((text, "full"));
-    let is_suffix = |word: &&str| !suffix.is_empty() && word.starts_with(suffix);
-    if !["start", "middle", "end", "full"].iter().any(is_suffix) {
-        return Err(wrong("it may be shortened with :s, :m, :e or :f"));
+impl Named for Column {
+    fn name(&self) -> &'static str {
+        self.name
     }
-    if let Some(column) = COLUMNS.iter().find(|column| column.name == name) {
-        return Ok(column);
-    }
-    let mut beginning = COLUMNS.iter().filter(|column| column.name.starts_with(name));
-    match (beginning.next(), beginning.next()) {
-        (Some(column), None) => Ok(column),
-        (Some(_), Some(_)) => Err(wrong("several begin like that")),
-        (None, _) => Err(wrong("there is none of that name")),
-    }
-}
 
-/// The columns, for people.
-pub(super) fn help() -> String {
-    let own = COLUMNS.iter().map(|column| (column.name, column.help));
-    let more = [("all", "Show all columns"), ("help", "Show available columns")];
-    let lines = own.chain(more).map(|(name, help)| format!("  {name:<16} {help}\n"));
-    format!("Available columns:\n{}", lines.collect::<String>())
+    fn help(&self) -> &'static str {
+        self.help
+    }
 }
