@@ -4,7 +4,10 @@
 //! With a thousand of them every call counts, so each is looked at once, and never through its path
 //! again. Looking does not wait for a network or FUSE server.
 
-use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::ffi::OsString;
+use std::os::fd::{AsFd, AsRawFd as _, BorrowedFd, OwnedFd};
+use std::os::unix::ffi::OsStringExt as _;
+use std::path::PathBuf;
 
 use rustix::fs::{AtFlags, FileType, Statx, StatxFlags};
 use rustix::io::Errno;
@@ -64,6 +67,16 @@ pub fn kind(descriptor: impl AsFd) -> Result<FileType, Errno> {
     look(descriptor, StatxFlags::TYPE).map(|found| kind_in(&found))
 }
 
+/// The path that the kernel has for an object, whatever symlinks led to it.
+///
+/// # Errors
+/// The errno of `readlink(2)`.
+pub fn path(descriptor: impl AsFd) -> Result<PathBuf, Errno> {
+    let link = format!("/proc/self/fd/{}", descriptor.as_fd().as_raw_fd());
+    let path = rustix::fs::readlink(link, Vec::new())?.into_bytes();
+    Ok(PathBuf::from(OsString::from_vec(path)))
+}
+
 fn look(descriptor: impl AsFd, wanted: StatxFlags) -> Result<Statx, Errno> {
     let flags = AtFlags::EMPTY_PATH.union(AtFlags::STATX_DONT_SYNC);
     rustix::fs::statx(descriptor, c"", flags, wanted)
@@ -81,6 +94,12 @@ mod tests {
     fn object(path: &str) -> Object {
         let flags = OFlags::PATH | OFlags::CLOEXEC;
         Object::new(rustix::fs::openat(CWD, path, flags, Mode::empty()).unwrap()).unwrap()
+    }
+
+    #[test]
+    fn objects_are_called_as_the_kernel_calls_them() {
+        let object = object("/proc/../dev/./null");
+        assert_eq!(path(&object).unwrap(), std::path::Path::new("/dev/null"));
     }
 
     #[test]

@@ -72,10 +72,10 @@ pub fn arguments(command: Command) -> Command {
         .arg(number("bind-fd", "Show this object where it is").action(ArgAction::Append))
         .arg(number("ro-bind-fd", "The same, read-only").action(ArgAction::Append))
         .arg(number("instance-id-fd", "Write the number of the instance to this descriptor"))
+        .arg(flag("no-documents-portal", "Give no access to the documents portal"))
         // There are none that could be left out.
         .arg(flag("no-session-bus", "Give no session bus"))
         .arg(flag("no-a11y-bus", "Give no accessibility bus"))
-        .arg(flag("no-documents-portal", "Give no access to the documents portal"))
         .arg(super::limit::argument())
         .arg(flag("verbose", "Say what was left out").short('v'));
     context::arguments(command).arg(
@@ -262,6 +262,7 @@ fn options(
         command: text("command").cloned(),
         arguments,
         file_forwarding: matches.get_flag("file-forwarding"),
+        no_documents_portal: matches.get_flag("no-documents-portal"),
         directory: text("cwd").map(PathBuf::from),
         clear_environment: matches.get_flag("clear-env"),
         app_instead,

@@ -9,8 +9,8 @@
 mod uri;
 
 use std::ffi::{OsStr, OsString};
-use std::os::fd::{AsFd as _, AsRawFd as _, BorrowedFd, OwnedFd};
-use std::os::unix::ffi::{OsStrExt as _, OsStringExt as _};
+use std::os::fd::{AsFd as _, BorrowedFd};
+use std::os::unix::ffi::OsStrExt as _;
 use std::path::{Component, Path, PathBuf};
 
 use rustix::fs::{CWD, FileType, Mode, OFlags};
@@ -137,7 +137,8 @@ pub fn forward(
         notices.push(Notice::Warning(
             "files on the command line are passed by their names only\n\
              there is no documents portal that would make them visible to the application\n\
-             install xdg-desktop-portal, or share the files with --filesystem"
+             install xdg-desktop-portal, leave out --no-documents-portal and --sandbox, or share the files with \
+             --filesystem"
                 .into(),
         ));
     }
@@ -175,7 +176,8 @@ fn document(
         | FileType::Unknown => DocumentKind::File,
     };
     // The portal calls a document as the kernel does, whatever symlink led to it.
-    let name = name(&object).map_err(failed)?;
+    let path_there = crate::object::path(&object).map_err(failed)?;
+    let name = path_there.file_name().ok_or_else(|| failed(Errno::INVAL))?;
     let refused = |reason: String| ForwardError::Portal { path: path.to_owned(), reason };
     let id = documents.add(object.as_fd(), kind).map_err(refused)?;
     let mut components = Path::new(&id).components();
@@ -183,14 +185,6 @@ fn document(
         return Err(refused(format!("it calls the document '{id}', which is no name")));
     }
     Ok(Some(documents.mount_point().join(id).join(name)))
-}
-
-/// The last component of the path that the kernel has for an object.
-fn name(object: &OwnedFd) -> Result<OsString, Errno> {
-    let link = format!("/proc/self/fd/{}", object.as_raw_fd());
-    let path = rustix::fs::readlink(link, Vec::new())?.into_bytes();
-    let path = PathBuf::from(OsString::from_vec(path));
-    path.file_name().map(OsStr::to_owned).ok_or(Errno::INVAL)
 }
 
 /// How a file is named.

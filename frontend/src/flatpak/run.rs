@@ -2,10 +2,11 @@
 //! An application in its sandbox: everything of an installation, the permissions and the session
 //! brought together, in the order that the rules have (R75).
 //!
-//! There are no message buses and no documents portal yet: an application finds none.
+//! There are no message buses yet: an application finds none.
 
 mod attached;
 mod description;
+mod documents;
 mod error;
 mod shelf;
 
@@ -18,6 +19,7 @@ use stockade_protocol::request::{Access, Demand};
 
 use attached::Attached;
 use description::{Facts, describe};
+use documents::Portal;
 pub use error::RunError;
 
 use super::choice::{self, Choice};
@@ -26,7 +28,7 @@ use super::context::{Context, Resolved};
 use super::data::DataDirectory;
 use super::deploy::{Deploy, DeployError};
 use super::files::{self, PassedObject, Session, Wanted as WantedFiles};
-use super::forward::{View, forward};
+use super::forward::{Documents, View, forward};
 use super::installation::{Defaults, Installations};
 use super::instance::application::ApplicationDirectory;
 use super::instance::{Instance, InstanceId, Instances, mount_info, shared_memory};
@@ -73,6 +75,8 @@ pub struct Options {
     pub arguments: Vec<OsString>,
     /// Shows files that are named between markers (R228).
     pub file_forwarding: bool,
+    /// Gives no access to the documents portal (R100).
+    pub no_documents_portal: bool,
     /// Working directory.
     pub directory: Option<PathBuf>,
     /// Starts from an empty environment.
@@ -236,6 +240,8 @@ pub fn plan(
     instance.write_environment(caller)?;
     instance.write_pid(std::process::id())?;
 
+    let wants_documents = !options.sandbox && !options.no_documents_portal;
+    let mut portal = wants_documents.then(|| Portal::find(id, caller, &mut notices)).flatten();
     let hidden = context.filesystems.denied().cloned().collect();
     let wanted_files = WantedFiles {
         filesystems: &resolved.permissions.filesystems,
@@ -248,7 +254,8 @@ pub fn plan(
     let arguments = if options.file_forwarding {
         let visible = files.visible();
         let view = View { directory: caller.directory.as_deref(), visible: &visible };
-        forward(options.arguments, view, None, &mut notices)?
+        let documents = portal.as_mut().map(|portal| portal as &mut dyn Documents);
+        forward(options.arguments, view, documents, &mut notices)?
     } else {
         options.arguments
     };
@@ -261,7 +268,10 @@ pub fn plan(
     if data.is_some() {
         session.meeting_place = Some((id.clone(), files::meeting_place(id, caller)?));
     }
+    session.documents = portal.map(Portal::into_directory);
+    let has_documents = session.documents.is_some();
     let mut members = files.mount(session, &mut sandbox)?;
+    members.extend(has_documents.then(|| "doc".to_owned()));
     if let Some(shared) = &shared {
         shared.mount(&mut sandbox)?;
     }
