@@ -7,6 +7,7 @@
 
 mod column;
 pub mod context;
+pub mod document;
 pub mod enter;
 pub mod exec;
 pub mod explain;
@@ -19,6 +20,7 @@ pub mod limit;
 pub mod list;
 mod order;
 pub mod overriding;
+pub mod permission;
 pub mod ps;
 pub mod run;
 pub mod size;
@@ -39,7 +41,8 @@ const PROGRAM: &str = "stockade";
 
 /// Runs the command line and gives the status to exit with: 125 if Stockade failed or was called
 /// wrongly, 126 if the command cannot be executed, 127 if it does not exist, otherwise what the
-/// subcommand says.
+/// subcommand says. `run`, `document-list` and `permission-list` and their like end wrong calls with 1, as
+/// Flatpak does.
 pub fn run(arguments: impl IntoIterator<Item = OsString>) -> u8 {
     let arguments: Vec<OsString> = arguments.into_iter().collect();
     if let Some(behind) = crate::bwrap::behind(&arguments) {
@@ -51,7 +54,7 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> u8 {
         Err(error) if error.use_stderr() => {
             let subcommand = arguments.get(1).map(OsString::as_os_str);
             message::error(&usage::explain(&error, subcommand));
-            if subcommand == Some(OsStr::new("run")) { run::FAILED } else { FAILED }
+            wrong_call(subcommand)
         }
         // The help or the version, as asked. A closed stdout is nobody's error.
         Err(text) => {
@@ -117,7 +120,20 @@ pub fn command() -> Command {
                 .about("Tell what is known of something that is installed")
                 .defer(info::arguments),
         )
+        .subcommands(document::commands())
+        .subcommands(permission::commands())
         .subcommand(Command::new("doctor-probe").hide(true).defer(probe_arguments))
+}
+
+/// The status for a subcommand that was called wrongly.
+fn wrong_call(subcommand: Option<&OsStr>) -> u8 {
+    let name = subcommand.and_then(OsStr::to_str).unwrap_or_default();
+    match name {
+        "run" => run::FAILED,
+        // R317.
+        _ if name.starts_with("document") || name.starts_with("permission") => 1,
+        _ => FAILED,
+    }
 }
 
 fn doctor_arguments(command: Command) -> Command {
@@ -157,7 +173,9 @@ fn dispatch(mut matches: ArgMatches) -> u8 {
             let name = matches.get_one::<String>("name").map_or("", String::as_str);
             doctor::probe(name)
         }
-        _ => FAILED,
+        name => document::run(name, &matches)
+            .or_else(|| permission::run(name, &matches))
+            .unwrap_or(FAILED),
     }
 }
 

@@ -3,15 +3,14 @@
 
 use std::ffi::OsStr;
 
+use clap::Command;
 use clap::error::{ContextKind, ContextValue, ErrorKind};
 
 /// The message for a call that clap refused. `subcommand` is the first argument.
 #[must_use]
 pub fn explain(error: &clap::Error, subcommand: Option<&OsStr>) -> String {
-    let known =
-        ["doctor", "enter", "exec", "explain", "info", "kill", "list", "override", "ps", "run"]
-            .into_iter()
-            .find(|name| subcommand == Some(OsStr::new(name)));
+    let command = super::command();
+    let known = subcommand.and_then(|name| command.find_subcommand(name)).map(Command::get_name);
     let help = match known {
         Some(name) => format!("see 'stockade {name} --help'"),
         None => "see 'stockade --help'".to_owned(),
@@ -31,20 +30,18 @@ pub fn explain(error: &clap::Error, subcommand: Option<&OsStr>) -> String {
         format!("cannot understand '{name}'\nthere is no such command of stockade\n{help}")
     } else if kind == ErrorKind::MissingSubcommand {
         format!("cannot tell what to do\nno command was given\n{help}")
-    } else if let (ErrorKind::MissingRequiredArgument, Some("kill" | "enter" | "info")) =
-        (kind, known)
-    {
+    } else if kind == ErrorKind::MissingRequiredArgument && known == Some("explain") {
+        format!(
+            "cannot explain nothing\nno application was given, and no options behind '--'\n{help}"
+        )
+    } else if kind == ErrorKind::MissingRequiredArgument && matches!(known, Some("exec" | "run")) {
+        format!("cannot tell what to run\nno command was given: COMMAND is missing\n{help}")
+    } else if kind == ErrorKind::MissingRequiredArgument {
         let missing = match error.get(ContextKind::InvalidArg) {
             Some(ContextValue::Strings(names)) => names.join(", "),
             _ => String::from("argument"),
         };
         format!("cannot tell what is meant\nthere is no {missing}\n{help}")
-    } else if kind == ErrorKind::MissingRequiredArgument && known == Some("explain") {
-        format!(
-            "cannot explain nothing\nno application was given, and no options behind '--'\n{help}"
-        )
-    } else if kind == ErrorKind::MissingRequiredArgument {
-        format!("cannot tell what to run\nno command was given: COMMAND is missing\n{help}")
     } else if kind == ErrorKind::InvalidValue && value.is_empty() {
         format!("cannot use '{argument}' without a value\n{help}")
     } else if kind == ErrorKind::InvalidValue || kind == ErrorKind::ValueValidation {
