@@ -102,10 +102,14 @@ check-callers: setup setup-callers build
 	STOCKADE_BUILD_DIR=$(BUILD) tests/compat/callers
 
 # `flatpak run` and `stockade run` with the same applications, which are made from programs of this
-# machine: what they see, statuses, mistakes; then how long each takes.
+# machine: what they see, statuses, mistakes; their documents, and the commands about documents and
+# permissions; then how long each takes.
 check-flatpak: setup-flatpak build
 	STOCKADE_BUILD_DIR=$(BUILD) tests/flatpak/compare
 	STOCKADE_BUILD_DIR=$(BUILD) tests/flatpak/cases
+	STOCKADE_BUILD_DIR=$(BUILD) tests/flatpak/documents
+	STOCKADE_BUILD_DIR=$(BUILD) tests/portals/documents
+	STOCKADE_BUILD_DIR=$(BUILD) tests/portals/permissions
 bench-flatpak: setup-flatpak build
 	STOCKADE_BUILD_DIR=$(BUILD) tests/flatpak/bench
 
