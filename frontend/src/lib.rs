@@ -54,6 +54,8 @@ pub mod sandbox;
 pub mod scope;
 #[cfg(feature = "exec")]
 pub mod seccomp;
+#[cfg(feature = "session")]
+pub mod service;
 #[cfg(feature = "exec")]
 pub mod socket;
 #[cfg(feature = "exec")]
