@@ -56,6 +56,8 @@ pub mod scope;
 pub mod seccomp;
 #[cfg(feature = "session")]
 pub mod service;
+#[cfg(feature = "session")]
+pub mod session;
 #[cfg(feature = "exec")]
 pub mod socket;
 #[cfg(feature = "exec")]

@@ -9,7 +9,7 @@
 pub mod application;
 mod collection;
 pub mod entrance;
-mod file;
+pub(crate) mod file;
 mod lock;
 pub mod process;
 mod removal;

@@ -14,7 +14,7 @@ mod icons;
 mod network;
 mod pkcs11;
 mod system;
-mod zone;
+pub(crate) mod zone;
 
 use std::path::{Path, PathBuf};
 
@@ -51,6 +51,11 @@ pub struct Session {
     pub monitor: Tree,
     /// Its socket for the certificates and tokens of the host.
     pub pkcs11: Option<PathBuf>,
+}
+
+impl Session {
+    /// Where that directory is, below the user's runtime directory (R254).
+    pub const PLACE: [&str; 2] = [".flatpak-helper", "monitor"];
 }
 
 /// What came of it, for those who come after.

@@ -83,6 +83,19 @@ pub enum StartError {
     Thread(std::io::Error),
 }
 
+impl From<StartError> for zbus::fdo::Error {
+    fn from(error: StartError) -> Self {
+        let text = error.to_string();
+        match error {
+            StartError::NoCommand | StartError::Descriptor { .. } => Self::InvalidArgs(text),
+            StartError::Program { errno: Errno::NOENT, .. } => Self::FileNotFound(text),
+            StartError::Program { errno: Errno::ACCESS, .. } => Self::AccessDenied(text),
+            StartError::Program { .. } | StartError::Directory { .. } => Self::Failed(text),
+            StartError::Thread(_) => Self::LimitsExceeded(text),
+        }
+    }
+}
+
 fn text(word: &CString) -> crate::message::Shown<'_> {
     use std::os::unix::ffi::OsStrExt as _;
     shown(std::ffi::OsStr::from_bytes(word.as_bytes()))

@@ -58,6 +58,17 @@ pub enum SignalError {
     },
 }
 
+impl From<SignalError> for zbus::fdo::Error {
+    fn from(error: SignalError) -> Self {
+        let text = error.to_string();
+        match error {
+            SignalError::Process(_) => Self::UnixProcessIdUnknown(text),
+            SignalError::Signal(_) => Self::InvalidArgs(text),
+            SignalError::Refused { .. } => Self::AccessDenied(text),
+        }
+    }
+}
+
 impl Children {
     /// Starts a process. When it has ended, a thread calls `ended` with its number and its status as
     /// `wait(2)` has it. Both may happen before this returns.

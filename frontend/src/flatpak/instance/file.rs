@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! Small files and directories of instances: made anew or read whole, never through a symlink.
+//! Small files and directories of the runtime directory: made anew or read whole, never through a symlink.
 
 use std::io::{Read as _, Write as _};
 use std::os::fd::{AsFd, AsRawFd as _, OwnedFd};
@@ -24,7 +24,7 @@ pub(super) fn open_directory(parent: impl AsFd, name: &str) -> Result<OwnedFd, E
 ///
 /// # Errors
 /// The errno of `openat(2)`.
-pub(super) fn open_directory_at(path: &Path) -> Result<OwnedFd, Errno> {
+pub(crate) fn open_directory_at(path: &Path) -> Result<OwnedFd, Errno> {
     let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
     rustix::fs::openat(CWD, path, flags, Mode::empty())
 }
@@ -33,7 +33,7 @@ pub(super) fn open_directory_at(path: &Path) -> Result<OwnedFd, Errno> {
 ///
 /// # Errors
 /// The errno of `mkdirat(2)` or `openat(2)`.
-pub(super) fn make_directory(parent: impl AsFd, name: &str, mode: u32) -> Result<OwnedFd, Errno> {
+pub(crate) fn make_directory(parent: impl AsFd, name: &str, mode: u32) -> Result<OwnedFd, Errno> {
     match rustix::fs::mkdirat(&parent, name, Mode::from_raw_mode(mode)) {
         Ok(()) | Err(Errno::EXIST) => open_directory(parent, name),
         Err(errno) => Err(errno),
@@ -53,7 +53,7 @@ pub(super) fn make_lock(parent: impl AsFd, name: &str, mode: u32) -> Result<Owne
 ///
 /// # Errors
 /// The errno of `openat2(2)`; `EINVAL` if it is no regular file.
-pub(super) fn open(parent: impl AsFd, name: &str, access: OFlags) -> Result<OwnedFd, Errno> {
+pub(crate) fn open(parent: impl AsFd, name: &str, access: OFlags) -> Result<OwnedFd, Errno> {
     // Opening a FIFO does not wait.
     let flags = access | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::NOCTTY | OFlags::CLOEXEC;
     let within = ResolveFlags::BENEATH | ResolveFlags::NO_SYMLINKS;
@@ -78,7 +78,7 @@ fn regular(file: OwnedFd) -> Result<OwnedFd, Errno> {
 ///
 /// # Errors
 /// The errno of what failed; `EFBIG` if it holds more.
-pub(super) fn read(parent: impl AsFd, name: &str, most: u64) -> Result<Vec<u8>, Errno> {
+pub(crate) fn read(parent: impl AsFd, name: &str, most: u64) -> Result<Vec<u8>, Errno> {
     read_open(open(parent, name, OFlags::RDONLY)?, most)
 }
 
@@ -86,7 +86,7 @@ pub(super) fn read(parent: impl AsFd, name: &str, most: u64) -> Result<Vec<u8>, 
 ///
 /// # Errors
 /// As [`read`].
-pub(super) fn read_open(file: OwnedFd, most: u64) -> Result<Vec<u8>, Errno> {
+pub(crate) fn read_open(file: OwnedFd, most: u64) -> Result<Vec<u8>, Errno> {
     let mut bytes = Vec::new();
     let mut file = std::fs::File::from(file).take(most.saturating_add(1));
     file.read_to_end(&mut bytes).map_err(|error| errno_of(&error))?;
@@ -98,7 +98,7 @@ pub(super) fn read_open(file: OwnedFd, most: u64) -> Result<Vec<u8>, Errno> {
 ///
 /// # Errors
 /// The errno of what failed; `EEXIST` if it was.
-pub(super) fn create(parent: impl AsFd, name: &str, mode: u32, bytes: &[u8]) -> Result<(), Errno> {
+pub(crate) fn create(parent: impl AsFd, name: &str, mode: u32, bytes: &[u8]) -> Result<(), Errno> {
     let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL | OFlags::CLOEXEC;
     let file = rustix::fs::openat(parent, name, flags, Mode::from_raw_mode(mode))?;
     std::fs::File::from(file).write_all(bytes).map_err(|error| errno_of(&error))

@@ -88,7 +88,7 @@ impl Process {
     ///
     /// # Errors
     /// The errno of `openat(2)`.
-    pub(super) fn open_part(&self, name: &str, flags: OFlags) -> Result<OwnedFd, Errno> {
+    pub(crate) fn open_part(&self, name: &str, flags: OFlags) -> Result<OwnedFd, Errno> {
         rustix::fs::openat(&self.directory, name, flags | OFlags::CLOEXEC, Mode::empty())
     }
 

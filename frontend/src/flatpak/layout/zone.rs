@@ -29,12 +29,9 @@ pub(super) fn prepare(
     host: &Host<'_>,
     sandbox: &mut Sandbox,
 ) -> Result<(), SandboxError> {
-    let named = host.caller.path_variable("TZDIR").map(tidy);
-    let link = std::fs::read_link(host.root.join("etc/localtime")).ok();
-    let zones = named.as_deref().unwrap_or(Path::new(ZONES));
-    let zone = choose(link.as_deref(), zones, &written(&host.root.join("etc/timezone")));
-
-    let zones = named.unwrap_or_else(|| host.root.join(ZONES.trim_start_matches('/')));
+    let named = host.caller.path_variable("TZDIR");
+    let zone = current(host.root, named);
+    let zones = named.map_or_else(|| host.root.join(ZONES.trim_start_matches('/')), tidy);
     let hosts = Tree::open(&zones).ok().filter(|_| usr.has_directory(RUNTIME_ZONES));
     let described = match hosts {
         Some(zones) => {
@@ -48,6 +45,14 @@ pub(super) fn prepare(
         sandbox.symlink(&target, Path::new("/etc/localtime"))?;
     }
     add_file("/etc/timezone", format!("{zone}\n"), sandbox)
+}
+
+/// The name of the zone of the host whose files are below `root`, and whose descriptions of zones are
+/// in `zones` if not where they usually are.
+pub(crate) fn current(root: &Path, zones: Option<&Path>) -> String {
+    let link = std::fs::read_link(root.join("etc/localtime")).ok();
+    let zones = tidy(zones.unwrap_or(Path::new(ZONES)));
+    choose(link.as_deref(), &zones, &written(&root.join("etc/timezone")))
 }
 
 /// The beginning of a file that holds a name.

@@ -1,0 +1,39 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! A service on the bus: it has a name, ends when it loses it, and takes notice of callers that leave.
+
+use ordered_stream::OrderedStreamExt as _;
+use zbus::Connection;
+use zbus::fdo::{DBusProxy, RequestNameFlags};
+use zbus::names::{BusName, UniqueName};
+
+use super::children::Children;
+
+/// Takes the name and keeps it. Returns when somebody else has it or the bus is gone.
+///
+/// # Errors
+/// [`zbus::Error::NameTaken`], if somebody else has it already; or what the bus says.
+pub async fn keep(
+    connection: &Connection,
+    name: &str,
+    flags: RequestNameFlags,
+    children: &Children,
+) -> zbus::Result<()> {
+    let bus = DBusProxy::new(connection).await?;
+    // Before anybody can call: whoever leaves then is seen to leave.
+    let mut changes = bus.receive_name_owner_changed().await?;
+    connection.request_name_with_flags(name, flags).await?;
+    while let Some(change) = changes.next().await {
+        let change = change.args()?;
+        match change.name() {
+            BusName::Unique(peer) if change.new_owner().is_none() => children.owner_left(peer),
+            BusName::WellKnown(known) if *known == name => {
+                let owner = change.new_owner().as_ref().map(UniqueName::as_str);
+                if owner != connection.unique_name().map(|own| own.as_str()) {
+                    return Ok(());
+                }
+            }
+            BusName::Unique(_) | BusName::WellKnown(_) => {}
+        }
+    }
+    Ok(())
+}

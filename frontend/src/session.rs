@@ -1,0 +1,156 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! The session helper: a service of the user's session that keeps copies of the host's network files
+//! and time zone where sandboxes that run can see them change, and that starts commands of the host for
+//! whoever may talk to it (flatpak-run.md section 24).
+//!
+//! It has the names and interfaces of Flatpak's, so that either serves the sandboxes of both.
+
+pub mod copies;
+mod development;
+mod helper;
+mod permission;
+pub mod watch;
+
+use std::ffi::OsString;
+use std::path::{Path, PathBuf};
+
+use clap::{Arg, ArgAction, Command};
+use zbus::connection::Builder;
+use zbus::fdo::RequestNameFlags;
+
+use crate::bus::address::{Address, AddressError};
+use crate::bwrap::inherit;
+use crate::caller::{Caller, CallerError};
+use crate::flatpak::layout::Session;
+use crate::message::{self, shown};
+use crate::service::children::Children;
+use crate::service::presence;
+
+use copies::{Copies, CopiesError};
+use development::Development;
+use helper::SessionHelper;
+
+/// The name on the session bus (R254).
+pub const NAME: &str = "org.freedesktop.Flatpak";
+
+/// The name of the program.
+const PROGRAM: &str = "stockade-session-helper";
+
+/// Exit status of a failure.
+const FAILED: u8 = 1;
+
+/// The version of both interfaces.
+const VERSION: u32 = 1;
+
+/// The directory of the copies.
+#[must_use]
+pub fn directory(caller: &Caller) -> PathBuf {
+    let [above, name] = Session::PLACE;
+    caller.runtime_directory().join(above).join(name)
+}
+
+/// Why the service does not run.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum SessionError {
+    /// There is no user to serve.
+    #[error(transparent)]
+    Caller(#[from] CallerError),
+    /// There is no place for the copies.
+    #[error(transparent)]
+    Copies(#[from] CopiesError),
+    /// There is no session bus.
+    #[error("cannot use your session bus\nit {0}\nset DBUS_SESSION_BUS_ADDRESS")]
+    Address(#[from] AddressError),
+    /// Somebody else is that service.
+    #[error(
+        "cannot serve this session\nanother program is {NAME} on its bus\n\
+         end that one, or take its place with --replace"
+    )]
+    Taken,
+    /// The bus fails.
+    #[error("cannot serve this session\n{}\nsee whether its bus runs", shown(&.0.to_string()))]
+    Bus(zbus::Error),
+    /// There can be no thread.
+    #[error("cannot keep the host's network files current\n{0}\nlet others end first")]
+    Thread(std::io::Error),
+}
+
+impl From<zbus::Error> for SessionError {
+    fn from(error: zbus::Error) -> Self {
+        if matches!(error, zbus::Error::NameTaken) { Self::Taken } else { Self::Bus(error) }
+    }
+}
+
+/// Runs the service until its name or the bus is gone, and gives the status to exit with.
+pub fn run(words: impl IntoIterator<Item = OsString>) -> u8 {
+    close_inherited();
+    let matches = match command().try_get_matches_from(words) {
+        Ok(matches) => matches,
+        Err(error) if error.use_stderr() => {
+            let text = error.to_string();
+            let first = text.lines().next().unwrap_or_default();
+            let first = first.strip_prefix("error: ").unwrap_or(first);
+            let help = format!("see '{PROGRAM} --help'");
+            message::error(&format!("cannot understand the arguments\n{first}\n{help}"));
+            return FAILED;
+        }
+        // The help or the version, as asked. A closed stdout is nobody's error.
+        Err(text) => {
+            text.print().ok();
+            return 0;
+        }
+    };
+    match serve(matches.get_flag("replace")) {
+        Ok(()) => 0,
+        Err(error) => {
+            message::error(&error);
+            FAILED
+        }
+    }
+}
+
+fn command() -> Command {
+    let replace = Arg::new("replace").short('r').long("replace").action(ArgAction::SetTrue);
+    Command::new(PROGRAM)
+        .version(env!("CARGO_PKG_VERSION"))
+        .about("Serves the sandboxes of a session; the session bus starts it by itself")
+        .arg(replace.help("Take the place of one that runs"))
+}
+
+/// What comes from whoever started this is not for commands that are started later.
+fn close_inherited() {
+    inherit::note(&[]);
+    for number in inherit::open_numbers() {
+        inherit::close(number);
+    }
+}
+
+fn serve(replace: bool) -> Result<(), SessionError> {
+    let caller = Caller::current()?;
+    let copies = Copies::create(&caller, Path::new("/"))?;
+    let (copies, first) = watch::Keeper::new(copies);
+    std::thread::Builder::new()
+        .name("copies".to_owned())
+        .spawn(move || copies.keep())
+        .map_err(SessionError::Thread)?;
+    // Whoever asks for the directory finds everything in it.
+    first.wait();
+    let address = Address::session(&caller)?;
+    Ok(zbus::block_on(serve_on(&address, &caller, replace))?)
+}
+
+async fn serve_on(address: &Address, caller: &Caller, replace: bool) -> zbus::Result<()> {
+    let children = Children::default();
+    let text = address.text().to_string_lossy().into_owned();
+    let connection = Builder::address(text.as_str())
+        .serve_at(helper::PATH, SessionHelper::new(directory(caller)))
+        .serve_at(development::PATH, Development::new(children.clone()))
+        .build()
+        .await?;
+    let mut flags = RequestNameFlags::ALLOW_REPLACEMENT | RequestNameFlags::DO_NOT_QUEUE;
+    if replace {
+        flags |= RequestNameFlags::REPLACE_EXISTING;
+    }
+    presence::keep(&connection, NAME, flags, &children).await
+}
