@@ -8,6 +8,7 @@ mod attached;
 mod description;
 mod documents;
 mod error;
+mod session;
 mod shelf;
 
 use std::cell::RefCell;
@@ -216,8 +217,12 @@ pub fn plan(
     });
     let root = Path::new("/");
     let account = Account::of(caller, rustix::process::getgid().as_raw(), root);
-    let host = Host { caller, account: &account, root, session: None };
-    layout::prepare(&opened.base, &host, &without, &mut sandbox, &mut environment, &mut notices)?;
+    let provided = session::find(caller, &mut notices);
+    let host = Host { caller, account: &account, root, session: provided.as_ref() };
+    let base = &opened.base;
+    let certificates =
+        layout::prepare(base, &host, &without, &mut sandbox, &mut environment, &mut notices)?
+            .pkcs11;
 
     let instances = Instances::create(caller)?;
     let instance = instances.allocate()?;
@@ -288,6 +293,7 @@ pub fn plan(
     }
     members.insert(".flatpak".to_owned());
     members.extend(data.is_some().then(|| "app".to_owned()));
+    members.extend(certificates.then(|| "p11-kit".to_owned()));
     let mut wiring = Wiring {
         caller,
         sandbox: &mut sandbox,
