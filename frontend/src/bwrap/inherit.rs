@@ -27,7 +27,12 @@ pub(crate) fn note(own: &[BorrowedFd<'_>]) {
     }
 }
 
-fn listed(own: &[BorrowedFd<'_>]) -> Result<Vec<u32>, Errno> {
+/// The numbers above 2 of all descriptors of this process that are open now, but for these, in no
+/// order.
+///
+/// # Errors
+/// The errno of what failed in `/proc`.
+pub(crate) fn listed(own: &[BorrowedFd<'_>]) -> Result<Vec<u32>, Errno> {
     let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
     let list = rustix::fs::openat(CWD, c"/proc/self/fd", flags, Mode::empty())?;
     let own: Vec<i32> = own.iter().map(BorrowedFd::as_raw_fd).chain([list.as_raw_fd()]).collect();

@@ -20,6 +20,7 @@ use rustix::fs::OFlags;
 use rustix::io::Errno;
 use rustix::process::Pid;
 
+use crate::bwrap::inherit;
 use crate::message::shown;
 
 /// The last of the standard descriptors.
@@ -123,7 +124,9 @@ impl Order {
                 .map_err(|errno| StartError::Directory { path: path.clone(), errno })?;
         }
         let held = hold(self.descriptors)?;
-        let actions = actions(&held).map_err(failed)?;
+        let open = inherit::listed(&[])
+            .map_err(|errno| failed(nix::Error::from_raw(errno.raw_os_error())))?;
+        let actions = actions(&held, &open).map_err(failed)?;
         let mut attributes = PosixSpawnAttr::init().map_err(failed)?;
         attributes.set_sigmask(&SigSet::empty()).map_err(failed)?;
         attributes.set_sigdefault(&SigSet::all()).map_err(failed)?;
@@ -157,8 +160,9 @@ fn hold(descriptors: Vec<(u32, OwnedFd)>) -> Result<Vec<Held>, StartError> {
     held.collect()
 }
 
-/// What is done with descriptors in the new process.
-fn actions(held: &[Held]) -> nix::Result<PosixSpawnFileActions> {
+/// What is done with descriptors in the new process, where those with the numbers `open` are open as
+/// well.
+fn actions(held: &[Held], open: &[u32]) -> nix::Result<PosixSpawnFileActions> {
     let mut actions = PosixSpawnFileActions::init()?;
     for (descriptor, number) in held {
         actions.add_dup2(descriptor.as_raw_fd(), *number)?;
@@ -175,7 +179,13 @@ fn actions(held: &[Held]) -> nix::Result<PosixSpawnFileActions> {
         let path = format!("/proc/self/fd/{number}");
         let flags = OFlag::O_RDWR | OFlag::O_NONBLOCK;
         actions.add_open(descriptor.as_raw_fd(), path.as_str(), flags, Mode::empty())?;
-        actions.add_close(descriptor.as_raw_fd())?;
+    }
+    // zbus receives descriptors without O_CLOEXEC: those of another caller would come along. None
+    // arrives from here to the exec, because what receives them waits for this.
+    for number in open.iter().filter_map(|number| RawFd::try_from(*number).ok()) {
+        if held.iter().all(|(_, given)| *given != number) {
+            actions.add_close(number)?;
+        }
     }
     Ok(actions)
 }

@@ -85,6 +85,7 @@ impl Children {
         let all = self.clone();
         // Until it is noted here, it cannot be taken off.
         let mut running = self.running();
+        // The caller waits for it too: no message is received meanwhile.
         thread::Builder::new()
             .name("child".to_owned())
             .spawn(move || match order.start() {
@@ -219,7 +220,8 @@ mod tests {
 
     #[test]
     fn r256_descriptors_have_their_numbers_and_ours_stay_here() {
-        let (ours, _writer) = std::io::pipe().unwrap();
+        // As zbus receives them.
+        let (ours, _writer) = rustix::pipe::pipe().unwrap();
         let (first, mut write_first) = std::io::pipe().unwrap();
         let (second, mut write_second) = std::io::pipe().unwrap();
         std::io::Write::write_all(&mut write_first, b"first").unwrap();
