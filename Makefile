@@ -32,8 +32,8 @@ SECCOMP = $(if $(SECCOMP_ARCHIVE),LIBSECCOMP_LINK_TYPE=static LIBSECCOMP_LIB_PAT
 STATIC_WITH_SECCOMP = $(if $(SECCOMP_ARCHIVE),$(STATIC))
 
 .PHONY: help setup setup-build setup-bench setup-callers setup-flatpak build build-stockade build-stockade-bwrap \
-	build-stockade-helper build-tests build-bench demo check check-callers check-flatpak check-kernels check-load \
-	check-weakened bench bench-flatpak fuzz-args fuzz-decoder install uninstall clean
+	build-stockade-helper build-stockade-session-helper build-tests build-bench demo check check-callers check-flatpak \
+	check-kernels check-load check-weakened bench bench-flatpak fuzz-args fuzz-decoder install uninstall clean
 
 help:
 	@sed -n '2,5s/^# //p' Makefile
@@ -53,13 +53,17 @@ setup-flatpak:
 
 # The helper is built by itself: its flags are its own, and a later `cargo build` of the whole
 # workspace would put a dynamic one in its place.
-build: build-stockade build-stockade-bwrap build-stockade-helper
+build: build-stockade build-stockade-bwrap build-stockade-helper build-stockade-session-helper
 	echo $(PREFIX) >$(BUILD)/stockade.prefix
 build-stockade: setup-build
-	$(SECCOMP) $(CARGO) rustc --release --locked -p stockade --bin stockade -- $(STATIC_WITH_SECCOMP)
+	$(SECCOMP) $(CARGO) rustc --release --locked -p stockade --no-default-features --features exec \
+		--bin stockade -- $(STATIC_WITH_SECCOMP)
 build-stockade-bwrap: setup-build
 	$(CARGO) rustc --release --locked -p stockade --no-default-features --bin stockade-bwrap -- $(STATIC)
 	packaging/check-static $(BUILD)/stockade-bwrap
+build-stockade-session-helper: setup-build
+	$(SECCOMP) $(CARGO) rustc --release --locked -p stockade --no-default-features --features session \
+		--bin stockade-session-helper -- $(STATIC_WITH_SECCOMP)
 build-stockade-helper: setup-build
 	$(CARGO) rustc --release --locked -p stockade-helper --bin stockade-helper -- $(STATIC)
 	packaging/check-static $(BUILD)/stockade-helper
@@ -110,6 +114,7 @@ check-flatpak: setup-flatpak build
 	STOCKADE_BUILD_DIR=$(BUILD) tests/flatpak/documents
 	STOCKADE_BUILD_DIR=$(BUILD) tests/portals/documents
 	STOCKADE_BUILD_DIR=$(BUILD) tests/portals/permissions
+	STOCKADE_BUILD_DIR=$(BUILD) tests/portals/session-helper
 bench-flatpak: setup-flatpak build
 	STOCKADE_BUILD_DIR=$(BUILD) tests/flatpak/bench
 

@@ -7,10 +7,18 @@
 set -euo pipefail
 root=${DESTDIR:-}${PREFIX:-/usr}
 helper=$root/libexec/stockade/stockade-helper
+session=$root/libexec/stockade/stockade-session-helper
+# Where the session bus and the user's systemd look for what they start.
+bus=$root/share/dbus-1/services/org.freedesktop.Flatpak.service
+unit=$root/lib/systemd/user/stockade-session-helper.service
 mode=${HELPER_MODE:-none}
 
+# bus_is_others: whether another program serves that name here, such as Flatpak's own.
+bus_is_others() { [ -e "$bus" ] && ! grep -q '^Exec=.*/stockade-session-helper$' "$bus"; }
+
 if [ "${1:-}" = --remove ]; then
-	rm -f "$root/bin/stockade" "$root/bin/stockade-bwrap" "$helper"
+	bus_is_others || rm -f "$bus"
+	rm -f "$root/bin/stockade" "$root/bin/stockade-bwrap" "$helper" "$session" "$unit"
 	[ ! -d "${helper%/*}" ] || rmdir "${helper%/*}"
 	exit
 fi
@@ -45,3 +53,17 @@ setuid)
 	;;
 esac
 mv -f "$helper.new" "$helper"
+
+install -m 0755 "$BUILD/stockade-session-helper" "$session"
+# service FILE PLACE: with the name of the program that it starts.
+service() {
+	install -d -m 0755 "${2%/*}"
+	sed "s|@LIBEXEC@|${PREFIX:-/usr}/libexec/stockade|" "$(dirname "$0")/$1" >"$2"
+	chmod 0644 "$2"
+}
+service stockade-session-helper.service "$unit"
+if bus_is_others; then
+	echo "install: $bus is another program's and stays as it is (docs/run.md, \"Session helper\")"
+else
+	service org.freedesktop.Flatpak.service "$bus"
+fi
