@@ -5,6 +5,7 @@
 //!
 //! It has the names and interfaces of Flatpak's, so that either serves the sandboxes of both.
 
+mod certificates;
 pub mod copies;
 mod development;
 mod helper;
@@ -137,14 +138,22 @@ fn serve(replace: bool) -> Result<(), SessionError> {
     // Whoever asks for the directory finds everything in it.
     first.wait();
     let address = Address::session(&caller)?;
-    Ok(zbus::block_on(serve_on(&address, &caller, replace))?)
+    let children = Children::default();
+    let directory = directory(&caller);
+    let above = directory.parent().unwrap_or(&directory);
+    let helper = SessionHelper { certificates: certificates::serve(above, &children), directory };
+    Ok(zbus::block_on(serve_on(&address, helper, children, replace))?)
 }
 
-async fn serve_on(address: &Address, caller: &Caller, replace: bool) -> zbus::Result<()> {
-    let children = Children::default();
+async fn serve_on(
+    address: &Address,
+    helper: SessionHelper,
+    children: Children,
+    replace: bool,
+) -> zbus::Result<()> {
     let text = address.text().to_string_lossy().into_owned();
     let connection = Builder::address(text.as_str())
-        .serve_at(helper::PATH, SessionHelper::new(directory(caller)))
+        .serve_at(helper::PATH, helper)
         .serve_at(development::PATH, Development::new(children.clone()))
         .build()
         .await?;

@@ -6,8 +6,9 @@
 //! hold any lock meanwhile. The process has a session of its own, the signals' default dispositions,
 //! and no descriptor but 0, 1, 2 and those it was given.
 
-use std::ffi::CString;
+use std::ffi::{CString, NulError, OsString};
 use std::os::fd::{AsFd as _, AsRawFd as _, OwnedFd, RawFd};
+use std::os::unix::ffi::OsStringExt as _;
 use std::path::PathBuf;
 
 use nix::fcntl::OFlag;
@@ -139,6 +140,21 @@ impl Order {
             .map_err(failed)?;
         Pid::from_raw(pid.as_raw()).ok_or_else(|| failed(nix::Error::ESRCH))
     }
+}
+
+/// Variables as an order has them.
+///
+/// # Errors
+/// If one has a NUL in it.
+pub fn environment(
+    variables: impl IntoIterator<Item = (OsString, OsString)>,
+) -> Result<Vec<CString>, NulError> {
+    let entries = variables.into_iter().map(|(mut name, value)| {
+        name.push("=");
+        name.push(value);
+        CString::new(name.into_vec())
+    });
+    entries.collect()
 }
 
 /// A descriptor of this process, and the number that it will have there.

@@ -2,7 +2,7 @@
 //! Commands of the host for whoever may leave the sandbox (R213, R256).
 
 use std::collections::{BTreeMap, HashMap};
-use std::ffi::{CString, OsString};
+use std::ffi::{CString, NulError, OsString};
 use std::os::unix::ffi::OsStringExt as _;
 use std::path::PathBuf;
 use std::sync::mpsc::sync_channel;
@@ -15,7 +15,7 @@ use zbus::object_server::{ResponseDispatchNotifier, SignalEmitter};
 
 use super::{VERSION, permission};
 use crate::message::shown;
-use crate::service::child::Order;
+use crate::service::child::{self, Order};
 use crate::service::children::{Children, Owner};
 
 /// The object.
@@ -141,11 +141,13 @@ fn text(mut bytes: Vec<u8>) -> fdo::Result<CString> {
     if bytes.last() == Some(&0) {
         bytes.pop();
     }
-    CString::new(bytes).map_err(|_| {
-        let text =
-            "cannot run a command with a NUL in a text\nno program can be given one\nleave it out";
-        fdo::Error::InvalidArgs(text.to_owned())
-    })
+    CString::new(bytes).map_err(no_nul)
+}
+
+fn no_nul(_: NulError) -> fdo::Error {
+    let text =
+        "cannot run a command with a NUL in a text\nno program can be given one\nleave it out";
+    fdo::Error::InvalidArgs(text.to_owned())
 }
 
 /// The variables of a command: this process's own, unless they are not wanted, and those that were
@@ -164,13 +166,7 @@ fn environment(given: HashMap<String, String>, clear: bool) -> fdo::Result<Vec<C
         }
         variables.insert(name.into(), value.into());
     }
-    let entries = variables.into_iter().map(|(name, value)| {
-        let mut entry = name;
-        entry.push("=");
-        entry.push(value);
-        text(entry.into_vec())
-    });
-    entries.collect()
+    child::environment(variables).map_err(no_nul)
 }
 
 #[cfg(test)]

@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! What a launcher asks for: where the copies of the host's files are (R254).
+//! What a launcher asks for: where the copies of the host's files are, and the
+//! socket of p11-kit (R254).
 
 use std::collections::BTreeMap;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use zbus::Variant;
 use zbus::fdo;
@@ -13,34 +14,38 @@ use crate::message::shown;
 /// The object.
 pub(super) const PATH: &str = "/org/freedesktop/Flatpak/SessionHelper";
 
-/// Tells where the copies are.
+/// Tells what there is.
 #[derive(Debug)]
 pub(super) struct SessionHelper {
-    directory: PathBuf,
-}
-
-impl SessionHelper {
-    pub(super) fn new(directory: PathBuf) -> Self {
-        Self { directory }
-    }
+    /// Where the copies are.
+    pub(super) directory: PathBuf,
+    /// The socket of p11-kit's server, if there is one.
+    pub(super) certificates: Option<PathBuf>,
 }
 
 #[zbus::interface(name = "org.freedesktop.Flatpak.SessionHelper")]
 impl SessionHelper {
     #[zbus(out_args("data"))]
     fn request_session(&self) -> fdo::Result<BTreeMap<String, Variant<'static>>> {
-        let path = self.directory.to_str().map(str::to_owned).ok_or_else(|| {
-            fdo::Error::Failed(format!(
-                "cannot tell where the copies are\n{} is no text in UTF-8\n\
-                 have XDG_RUNTIME_DIR name another directory",
-                shown(&self.directory)
-            ))
-        })?;
-        Ok(BTreeMap::from([("path".to_owned(), Variant::from(path))]))
+        let mut data = BTreeMap::from([("path".to_owned(), text(&self.directory)?)]);
+        if let Some(socket) = &self.certificates {
+            data.insert("pkcs11-socket".to_owned(), text(socket)?);
+        }
+        Ok(data)
     }
 
     #[zbus(property(emits_changed_signal = "const"), name = "version")]
     fn version(&self) -> u32 {
         VERSION
     }
+}
+
+fn text(path: &Path) -> fdo::Result<Variant<'static>> {
+    path.to_str().map(|text| Variant::from(text.to_owned())).ok_or_else(|| {
+        fdo::Error::Failed(format!(
+            "cannot tell where the copies are\n{} is no text in UTF-8\n\
+             have XDG_RUNTIME_DIR name another directory",
+            shown(path)
+        ))
+    })
 }
