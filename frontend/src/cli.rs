@@ -14,6 +14,7 @@ pub mod explain;
 #[cfg(test)]
 mod fuzz;
 pub mod info;
+mod inheritance;
 pub mod installations;
 pub mod kill;
 pub mod limit;

@@ -10,8 +10,9 @@ use std::path::PathBuf;
 use clap::{Arg, ArgAction, ArgMatches, Command, value_parser};
 
 use super::context::{self, OptionError};
+use super::inheritance::inherited;
 use super::installations;
-use crate::bwrap::{inherit, signals};
+use crate::bwrap::signals;
 use crate::caller::{Caller, CallerError};
 use crate::descriptor::{self, DescriptorError};
 use crate::descriptor_limit;
@@ -20,18 +21,19 @@ use crate::flatpak::choice::{self, RuntimeParts};
 use crate::flatpak::files::{PassedError, PassedObject};
 use crate::flatpak::installation::Installations;
 use crate::flatpak::layout::base::Substitute;
+use crate::flatpak::plan::Plan;
 use crate::flatpak::reference::{Arch, Branch, ReferenceError, Wanted};
 use crate::flatpak::run::{self, RunError};
 use crate::flatpak::sudo::{self, SudoError};
 use crate::flatpak::tree::{Tree, TreeError};
 use crate::launch::{self, Helper};
-use crate::message::{self, Notice};
+use crate::message;
 use crate::systemd::limit::LimitError;
 use crate::systemd::unit::Scope;
 use crate::systemd::{self, SystemdError};
 
-/// Descriptors that the sandbox is started with, above those that are passed on; it has some ten.
-const ROOM: u64 = 32;
+/// The options that name descriptors by their numbers, which the application does not inherit.
+const DESCRIPTORS: [&str; 5] = ["app-fd", "usr-fd", "bind-fd", "ro-bind-fd", "instance-id-fd"];
 
 /// The status for everything that is not the application's own doing (R167).
 pub const FAILED: u8 = 1;
@@ -132,7 +134,7 @@ pub fn run(matches: ArgMatches) -> u8 {
 
 fn try_run(matches: ArgMatches) -> Result<u8, Failure> {
     // First of all: what is opened later would look like the caller's.
-    let (numbers, mut left) = inherited(&matches);
+    let (numbers, mut left) = inherited(&matches, &DESCRIPTORS);
     let passed = exec::inherit(&numbers)?;
     let ignored = signals::inherited().ignored;
     let caller = Caller::current()?;
@@ -154,7 +156,7 @@ fn try_run(matches: ArgMatches) -> Result<u8, Failure> {
     notices.extend(given.notices);
     notices.append(&mut left);
     let plan = run::plan(&wanted, options, &caller, &installations, notices).map_err(Box::new)?;
-    let run::Plan { mut sandbox, instance, mut notices } = plan;
+    let Plan { mut sandbox, instance, mut notices } = plan;
     // R151: before there is a process that is to be in it.
     let scope = Scope::new("flatpak", OsStr::new(wanted.id.as_str()), &instance.id.to_string());
     notices.extend(systemd::join(&scope, &limits)?);
@@ -180,32 +182,6 @@ fn try_run(matches: ArgMatches) -> Result<u8, Failure> {
         ..launch::Options::default()
     };
     Ok(helper.run(sandbox, &options)?.exit_code())
-}
-
-/// The descriptors that the application inherits: all that the caller left open for us, but for those that
-/// options name (R168, R237), and those that are open under numbers which its limit does not allow any
-/// more.
-fn inherited(matches: &ArgMatches) -> (Vec<u32>, Vec<Notice>) {
-    let named = ["app-fd", "usr-fd", "bind-fd", "ro-bind-fd", "instance-id-fd"].into_iter();
-    let mut named: Vec<u32> =
-        named.flat_map(|name| matches.get_many(name).into_iter().flatten().copied()).collect();
-    let texts = matches.get_many::<OsString>("env-fd").into_iter().flatten();
-    named.extend(texts.filter_map(|text| text.to_str()?.parse::<u32>().ok()));
-    inherit::note(&[]);
-    let open = inherit::open_numbers().into_iter();
-    let open = open.filter(|number| *number > 2 && !named.contains(number));
-    let limit = rustix::process::getrlimit(rustix::process::Resource::Nofile).maximum;
-    // Above them there has to be room for what the sandbox is started with.
-    let fits =
-        |number: &u32| limit.is_none_or(|limit| u64::from(*number).saturating_add(ROOM) < limit);
-    let (fitting, left): (Vec<_>, Vec<_>) = open.partition(fits);
-    let notice = |number| {
-        Notice::Warning(format!(
-            "the application does not inherit descriptor {number}\n\
-             the limit on open files is too low for it"
-        ))
-    };
-    (fitting, left.into_iter().map(notice).collect())
 }
 
 /// R238. A reader that has gone does not want to know.

@@ -11,12 +11,10 @@ mod error;
 mod session;
 mod shelf;
 
-use std::cell::RefCell;
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 
-use stockade_protocol::event::NamespaceId;
-use stockade_protocol::request::{Access, Demand};
+use stockade_protocol::request::Access;
 
 use attached::Attached;
 use description::{Facts, describe};
@@ -32,13 +30,15 @@ use super::files::{self, PassedObject, Session, Wanted as WantedFiles};
 use super::forward::{Documents, View, forward};
 use super::installation::{Defaults, Installations};
 use super::instance::application::ApplicationDirectory;
-use super::instance::{Instance, InstanceId, Instances, mount_info, shared_memory};
+use super::instance::{Instances, mount_info, shared_memory};
 use super::layout::account::Account;
 use super::layout::base::{Base, Substitute};
 use super::layout::{self, Host};
 use super::library_cache::configuration;
 use super::metadata::Metadata;
+use super::namespaces;
 use super::permissions;
+use super::plan::{Plan, Running};
 use super::reference::{Id, Kind, Wanted};
 use super::tree::Tree;
 use super::variables::{self, Inputs, Libraries};
@@ -46,7 +46,7 @@ use crate::caller::Caller;
 use crate::command;
 use crate::device;
 use crate::message::Notice;
-use crate::permission::{Device, Feature, Share};
+use crate::permission::{Device, Feature};
 use crate::sandbox::Sandbox;
 use crate::seccomp;
 use crate::socket::{self, Wiring};
@@ -88,36 +88,6 @@ pub struct Options {
     pub usr_instead: Option<Tree>,
     /// Objects that are shown where they are (R104).
     pub passed: Vec<PassedObject>,
-}
-
-/// A sandbox that can be started.
-#[derive(Debug)]
-pub struct Plan {
-    /// The sandbox.
-    pub sandbox: Sandbox,
-    /// Its instance.
-    pub instance: Running,
-    /// What the user should know.
-    pub notices: Vec<Notice>,
-}
-
-/// The instance of a sandbox, held until the sandbox holds it itself.
-#[derive(Debug)]
-pub struct Running {
-    /// The number of it.
-    pub id: InstanceId,
-    held: RefCell<Option<(Instance, Option<ApplicationDirectory>)>>,
-}
-
-impl Running {
-    /// Writes down that the sandbox is up (R142). From here on its first process holds the locks: one
-    /// that this process kept would outlive it.
-    pub fn started(&self, init: u32, namespaces: &[NamespaceId]) {
-        if let Some((instance, _)) = self.held.take() {
-            // Whoever reads it copes with none.
-            instance.write_started(init, namespaces).ok();
-        }
-    }
 }
 
 /// What is run, opened.
@@ -194,7 +164,7 @@ pub fn plan(
     };
 
     let mut sandbox = Sandbox::new();
-    namespaces(&resolved, &mut sandbox);
+    namespaces::share(&resolved, &mut sandbox);
     opened.base.mount(&mut sandbox)?;
     let mut without = Vec::new();
     extensions.mount(&opened, cache.is_some(), &mut sandbox)?;
@@ -326,8 +296,7 @@ pub fn plan(
     payload.umask = caller.umask;
     payload.directories = variables::starting_points(options.directory.as_deref(), caller)?;
 
-    let instance = Running { id: instance.id(), held: RefCell::new(Some((instance, shared))) };
-    Ok(Plan { sandbox, instance, notices })
+    Ok(Plan { sandbox, instance: Running::new(instance, shared), notices })
 }
 
 /// All layers in one (R45, R46).
@@ -370,19 +339,6 @@ fn previous(opened: &Opened) -> Vec<Id> {
     let data = opened.app.as_ref().and_then(|app| app.data().ok());
     let names = data.map(|data| data.previous_ids).unwrap_or_default();
     names.iter().rev().filter_map(|name| Id::new(name).ok()).collect()
-}
-
-/// R162.
-fn namespaces(resolved: &Resolved, sandbox: &mut Sandbox) {
-    let namespaces = &mut sandbox.request.namespaces;
-    namespaces.uts = Demand::Share;
-    namespaces.cgroup = Demand::Share;
-    for share in &resolved.permissions.shares {
-        match share {
-            Share::Network => namespaces.net = Demand::Share,
-            Share::Ipc => namespaces.ipc = Demand::Share,
-        }
-    }
 }
 
 /// The command, and who asked for it (R77).

@@ -1,0 +1,47 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! A sandbox that can be started, with the instance that stands for it outside.
+
+use std::cell::RefCell;
+
+use stockade_protocol::event::NamespaceId;
+
+use super::instance::application::ApplicationDirectory;
+use super::instance::{Instance, InstanceId};
+use crate::message::Notice;
+use crate::sandbox::Sandbox;
+
+/// A sandbox that can be started.
+#[derive(Debug)]
+pub struct Plan {
+    /// The sandbox.
+    pub sandbox: Sandbox,
+    /// Its instance.
+    pub instance: Running,
+    /// What the user should know.
+    pub notices: Vec<Notice>,
+}
+
+/// The instance of a sandbox, held until the sandbox holds it itself.
+#[derive(Debug)]
+pub struct Running {
+    /// The number of it.
+    pub id: InstanceId,
+    held: RefCell<Option<(Instance, Option<ApplicationDirectory>)>>,
+}
+
+impl Running {
+    /// An instance that is about to run, and what it shares with others of the same application.
+    #[must_use]
+    pub fn new(instance: Instance, shared: Option<ApplicationDirectory>) -> Self {
+        Self { id: instance.id(), held: RefCell::new(Some((instance, shared))) }
+    }
+
+    /// Writes down that the sandbox is up (R142). From here on its first process holds the locks: one
+    /// that this process kept would outlive it.
+    pub fn started(&self, init: u32, namespaces: &[NamespaceId]) {
+        if let Some((instance, _)) = self.held.take() {
+            // Whoever reads it copes with none.
+            instance.write_started(init, namespaces).ok();
+        }
+    }
+}
