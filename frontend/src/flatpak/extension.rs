@@ -27,6 +27,7 @@ use self::relative::Relative;
 use super::deploy::Deploy;
 use super::installation::Installation;
 use super::reference::{Arch, Branch, Id, Kind, Reference};
+use crate::keyfile::KeyFile;
 use crate::message::{Notice, shown};
 use crate::sandbox::{Sandbox, SandboxError, place, sandbox_path};
 
@@ -53,11 +54,15 @@ pub trait Shelf {
 #[derive(Clone, Copy, Debug)]
 pub struct Parent<'a> {
     /// The application or runtime.
-    pub deploy: &'a Deploy,
+    pub reference: &'a Reference,
+    /// What it says of itself.
+    pub metadata: &'a KeyFile,
     /// Its files, `O_PATH`.
     pub files: BorrowedFd<'a>,
     /// Where they are mounted: `/app`, `/usr`, or elsewhere if others stand there (R103).
     pub prefix: &'a Path,
+    /// Whether they are mounted for writing: then a directory that is missing can be made.
+    pub is_writable: bool,
 }
 
 /// An extension as people are told of it (R262).
@@ -118,9 +123,10 @@ impl Extensions {
         circumstances: &Circumstances,
         notices: &mut Vec<Notice>,
     ) -> Self {
-        let mut list = installed(parent.deploy, parent.prefix, shelf, circumstances, notices);
+        let Parent { reference, metadata, prefix, .. } = parent;
+        let mut list = installed(reference, metadata, prefix, shelf, circumstances, notices);
         let layout = arrange(parent, &mut list, notices);
-        Self { kind: parent.deploy.reference.kind, list, layout }
+        Self { kind: reference.kind, list, layout }
     }
 
     /// What `.flatpak-info` says of them, and what the cache of the dynamic linker depends on; none
@@ -198,8 +204,9 @@ pub fn describe(
     circumstances: &Circumstances,
     notices: &mut Vec<Notice>,
 ) -> Vec<Described> {
-    let list = installed(deploy, Path::new("/"), shelf, circumstances, notices);
-    let arch = &deploy.reference.arch;
+    let Deploy { reference, metadata, .. } = deploy;
+    let list = installed(reference, metadata, Path::new("/"), shelf, circumstances, notices);
+    let arch = &reference.arch;
     let described = list.into_iter().map(|extension| {
         let (id, branch, arch) = (extension.id, extension.branch, arch.clone());
         Described {
@@ -212,14 +219,15 @@ pub fn describe(
 }
 
 fn installed(
-    deploy: &Deploy,
+    reference: &Reference,
+    metadata: &KeyFile,
     prefix: &Path,
     shelf: &dyn Shelf,
     circumstances: &Circumstances,
     notices: &mut Vec<Notice>,
 ) -> Vec<Extension> {
-    let Reference { arch, branch, .. } = &deploy.reference;
-    let points = Point::all(&deploy.metadata, branch, notices);
+    let Reference { arch, branch, .. } = reference;
+    let points = Point::all(metadata, branch, notices);
     let mut list = Finder::new(arch, prefix, shelf, circumstances, notices).look_for(&points);
     // Stable: those of one priority stay in the order of the metadata.
     list.sort_by_key(|extension| std::cmp::Reverse(extension.priority));
@@ -231,7 +239,7 @@ fn arrange(parent: Parent<'_>, list: &mut Vec<Extension>, notices: &mut Vec<Noti
     loop {
         // Told of the last attempt only.
         let mut merging = Vec::new();
-        match Layout::new(parent.prefix, parent.files, list, &mut merging) {
+        match Layout::new(parent, list, &mut merging) {
             Ok(layout) => {
                 notices.append(&mut merging);
                 return layout;

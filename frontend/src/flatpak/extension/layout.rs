@@ -13,8 +13,8 @@ use std::path::{Path, PathBuf};
 use rustix::fs::{Dir, OFlags};
 use rustix::io::Errno;
 
-use super::Extension;
 use super::relative::Relative;
+use super::{Extension, Parent};
 use crate::flatpak::beneath::{self, Links};
 use crate::flatpak::lock;
 use crate::message::{Notice, shown};
@@ -58,6 +58,8 @@ pub(super) struct Misplaced {
 enum Surface<'a> {
     /// These files, read-only.
     Files(BorrowedFd<'a>),
+    /// These files, for writing.
+    Writable(BorrowedFd<'a>),
     /// A directory that was made empty.
     Empty,
 }
@@ -79,10 +81,13 @@ impl<'a> Surfaces<'a> {
     fn holds(&self, path: &Path) -> Result<(), String> {
         sandbox_path(path).map_err(|error| error.to_string())?;
         match self.at(path) {
-            Some((_, Surface::Files(files), rest)) if !rest.as_os_str().is_empty() => {
+            Some((_, surface @ (Surface::Files(files) | Surface::Writable(files)), rest))
+                if !rest.as_os_str().is_empty() =>
+            {
                 let flags = OFlags::PATH.union(OFlags::DIRECTORY);
                 match beneath::open(files, rest, flags, Links::Refused) {
                     Ok(_) => Ok(()),
+                    Err(Errno::NOENT) if matches!(surface, Surface::Writable(_)) => Ok(()),
                     Err(Errno::NOENT) => Err("there is no such directory to mount it on".into()),
                     Err(Errno::LOOP) => Err("a part of that path is a symlink".into()),
                     Err(errno) => Err(errno.to_string()),
@@ -101,17 +106,18 @@ impl<'a> Surfaces<'a> {
 
 impl Layout {
     /// Finds the places of extensions, which are in order of priority, in the files of an
-    /// application or runtime that are mounted at `prefix`.
+    /// application or runtime.
     ///
     /// # Errors
     /// The first one that has none.
     pub(super) fn new(
-        prefix: &Path,
-        files: BorrowedFd<'_>,
+        parent: Parent<'_>,
         extensions: &[Extension],
         notices: &mut Vec<Notice>,
     ) -> Result<Self, Misplaced> {
-        let mut surfaces = Surfaces(vec![(prefix.to_owned(), Surface::Files(files))]);
+        let Parent { files, prefix, is_writable, .. } = parent;
+        let files = if is_writable { Surface::Writable(files) } else { Surface::Files(files) };
+        let mut surfaces = Surfaces(vec![(prefix.to_owned(), files)]);
         let mut layout = Self::default();
         let mut emptied = HashSet::new();
         let mut mounted = Vec::new();

@@ -14,6 +14,8 @@ const GROUP: &str = "Extension ";
 pub struct Point {
     /// The extension that belongs there, or what the names of several begin with.
     pub name: Id,
+    /// What tells several places for one extension apart.
+    pub tag: Option<String>,
     /// Its branches, in the order in which they are looked for.
     pub branches: Vec<Branch>,
     /// Where it appears, below the files of the application or runtime.
@@ -62,8 +64,10 @@ impl Point {
     }
 
     fn read(name: &str, group: &Group, branch: &Branch) -> Result<Self, PointError> {
-        // Behind it only what tells several groups for one extension apart.
-        let name = name.split_once('@').map_or(name, |(name, _)| name);
+        let (name, tag) = match name.split_once('@') {
+            Some((name, tag)) => (name, Some(tag.to_owned())),
+            None => (name, None),
+        };
         let path = |key: &'static str, text: Option<String>| {
             let path = text.map(|text| Relative::new(&text)).transpose();
             path.map_err(|fault| PointError::Path { key, fault })
@@ -73,6 +77,7 @@ impl Point {
         let merge: Result<_, _> = merge.iter().map(|text| Relative::new(text)).collect();
         Ok(Self {
             name: Id::new(name)?,
+            tag,
             branches: branches(group, branch)?,
             directory: Relative::below(&directory)
                 .map_err(|fault| PointError::Path { key: "directory", fault })?,

@@ -4,7 +4,6 @@ use super::*;
 use crate::caller::tests::caller;
 use crate::filesystem::locate::tests::Scratch;
 use crate::flatpak::installation::Owner;
-use crate::keyfile::KeyFile;
 use crate::sandbox::open_path;
 use std::os::fd::AsFd as _;
 use std::os::unix::fs::symlink;
@@ -40,9 +39,17 @@ impl Installed {
 
     /// The extensions of `name`, mounted at `prefix`.
     fn find(&self, name: &str, prefix: &str) -> (Extensions, Vec<String>) {
+        self.find_in(name, prefix, false)
+    }
+
+    /// The same where `name` may be mounted for writing.
+    fn find_in(&self, name: &str, prefix: &str, is_writable: bool) -> (Extensions, Vec<String>) {
         let deploy = self.get(name);
         let files = open_path(&deploy.path.join("files")).unwrap();
-        let parent = Parent { deploy: &deploy, files: files.as_fd(), prefix: Path::new(prefix) };
+        let Deploy { reference, metadata, .. } = &deploy;
+        let prefix = Path::new(prefix);
+        let files = files.as_fd();
+        let parent = Parent { reference, metadata, files, prefix, is_writable };
         let caller = caller(Path::new("/home/a"), &[]);
         let circumstances = Circumstances::new(&caller, &self.scratch.0, None);
         let mut notices = Vec::new();

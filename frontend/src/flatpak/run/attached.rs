@@ -7,6 +7,7 @@ use std::path::Path;
 use super::{Opened, RunError};
 use crate::caller::Caller;
 use crate::flatpak::data::DataDirectory;
+use crate::flatpak::deploy::Deploy;
 use crate::flatpak::extension::condition::Circumstances;
 use crate::flatpak::extension::{Extensions, Parent};
 use crate::flatpak::installation::Installations;
@@ -33,8 +34,10 @@ impl Attached {
     ) -> Self {
         // Nobody is asked for the theme, so extensions for one are not used.
         let circumstances = Circumstances::new(caller, Path::new("/"), None);
-        let mut find = |deploy, files: &Tree, prefix: &Path| {
-            let parent = Parent { deploy, files: Tree::as_fd(files), prefix };
+        let mut find = |deploy: &Deploy, files: &Tree, prefix: &Path| {
+            let Deploy { reference, metadata, .. } = deploy;
+            let files = Tree::as_fd(files);
+            let parent = Parent { reference, metadata, files, prefix, is_writable: false };
             Extensions::find(parent, installations, &circumstances, notices)
         };
         let app = opened.app.as_ref().zip(opened.base.app.as_ref());
