@@ -5,6 +5,7 @@
 //! Subcommands are put together only when they are chosen: the whole tree would cost more than the
 //! rest of a start.
 
+pub mod build;
 mod column;
 pub mod context;
 pub mod document;
@@ -83,6 +84,11 @@ pub fn command() -> Command {
                 .about("Run an application of a Flatpak installation")
                 .defer(run::arguments),
         )
+        .subcommand(
+            Command::new("build")
+                .about("Run a command that builds an application, with its SDK")
+                .defer(build::arguments),
+        )
         // Its arguments never come here.
         .subcommand(
             Command::new("bwrap").about("Run a command as bubblewrap would, with its options"),
@@ -130,7 +136,7 @@ pub fn command() -> Command {
 fn wrong_call(subcommand: Option<&OsStr>) -> u8 {
     let name = subcommand.and_then(OsStr::to_str).unwrap_or_default();
     match name {
-        "run" => run::FAILED,
+        "build" | "run" => run::FAILED,
         // R317.
         _ if name.starts_with("document") || name.starts_with("permission") => 1,
         _ => FAILED,
@@ -156,6 +162,7 @@ fn dispatch(mut matches: ArgMatches) -> u8 {
     match name.as_str() {
         "exec" => exec::run(matches),
         "run" => run::run(matches),
+        "build" => build::run(matches),
         "explain" => explain::run(&matches),
         "list" => list::run(&matches),
         "info" => info::run(&matches),

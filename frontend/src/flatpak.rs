@@ -3,6 +3,7 @@
 //! they run in. The rules that are cited are those of Flatpak 1.19 as its users see it.
 
 pub mod beneath;
+pub mod build;
 pub mod choice;
 pub mod context;
 pub mod data;

@@ -137,6 +137,11 @@ impl DataDirectory {
         &self.parts
     }
 
+    /// Has something else seen at `destination`.
+    pub fn yield_place(&mut self, destination: &Path) {
+        self.parts.retain(|part| part.destination != destination);
+    }
+
     /// Opens `below`, which is relative, making it if it is missing, through real directories only
     /// (R90, CVE-2024-42472).
     ///

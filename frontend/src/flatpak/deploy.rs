@@ -15,7 +15,7 @@ use crate::message::shown;
 const DIGITS: usize = 64;
 
 /// Most bytes of a file with metadata: it holds lists of permissions and extensions.
-const METADATA_BYTES: usize = 1 << 20;
+pub(super) const METADATA_BYTES: usize = 1 << 20;
 
 /// A deployed version, opened once: what is read and mounted comes from this directory, whatever its
 /// path leads to later.

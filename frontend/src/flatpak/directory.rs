@@ -43,7 +43,7 @@ pub enum Reason {
     #[error("{0}")]
     Errno(#[from] Errno),
     /// There is a link where a file or directory has to be.
-    #[error("a part of it is a symlink, which is not followed in an installation")]
+    #[error("a part of it is a symlink, which is not followed there")]
     Link,
     /// It is something else than a file.
     #[error("it is no regular file")]

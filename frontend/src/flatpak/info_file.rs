@@ -7,7 +7,7 @@
 use std::path::{Path, PathBuf};
 
 use super::instance::InstanceId;
-use super::reference::{Kind, Reference};
+use super::reference::{Branch, Kind, Reference};
 use crate::keyfile::{Group, KeyFile};
 use crate::message::shown;
 
@@ -45,6 +45,8 @@ pub struct Part<'a> {
 pub struct Description<'a> {
     /// The application, or the runtime that runs by itself (R13).
     pub reference: &'a Reference,
+    /// Which line of it; none of what is only being built.
+    pub branch: Option<&'a Branch>,
     /// The runtime.
     pub runtime_reference: &'a Reference,
     /// The instance; none if nothing of it is kept.
@@ -99,7 +101,9 @@ impl Description<'_> {
         set_path(group, "runtime-path", Some(self.runtime.path))?;
         set_path(group, "original-runtime-path", self.runtime.original)?;
         set_version(group, "runtime", &self.runtime);
-        group.set_string("branch", self.reference.branch.as_str());
+        if let Some(branch) = self.branch {
+            group.set_string("branch", branch.as_str());
+        }
         group.set_string("arch", self.runtime_reference.arch.as_str());
         group.set_string("flatpak-version", FLATPAK_VERSION);
         let facts = [
@@ -159,6 +163,7 @@ mod tests {
         let arguments = ["--share=network".to_owned(), "--env=A=;".to_owned()];
         let mut description = Description {
             reference: &reference,
+            branch: Some(&reference.branch),
             runtime_reference: &runtime,
             instance: InstanceId::parse("1135487142"),
             data: Some(Path::new("/home/u/.var/app/org.example.App")),
@@ -222,6 +227,7 @@ mod tests {
         let odd = Path::new(OsStr::from_bytes(b"/\xff"));
         let mut description = Description {
             reference: &runtime,
+            branch: Some(&runtime.branch),
             runtime_reference: &runtime,
             instance: None,
             data: None,

@@ -82,11 +82,37 @@ pub fn prepare(
     etc::prepare(base.usr(), host, without, sandbox)?;
     network::prepare(host, sandbox)?;
     let pkcs11 = pkcs11::prepare(host.session, sandbox, environment)?;
-    zone::prepare(base.usr(), host, sandbox)?;
+    zone::show(base.usr(), host, sandbox)?;
     system::describe(host, sandbox)?;
+    system::link_sources(sandbox)?;
     fonts::prepare(host, sandbox, notices)?;
     icons::prepare(host, sandbox, notices)?;
     Ok(Outcome { pkcs11 })
+}
+
+/// Adds what a build has of the layout (R263): nothing that would make it come out otherwise on another
+/// host. Where all of `usr` is part of what is built, its `etc` is `/etc`, and nothing is put into it.
+///
+/// # Errors
+/// [`SandboxError`].
+pub fn prepare_for_build(
+    usr: &Tree,
+    built: bool,
+    host: &Host<'_>,
+    sandbox: &mut Sandbox,
+    environment: &mut Environment,
+) -> Result<(), SandboxError> {
+    system::prepare(host, sandbox)?;
+    if built {
+        sandbox.symlink(Path::new("usr/etc"), Path::new("/etc"))?;
+    } else {
+        etc::prepare(usr, host, &[], sandbox)?;
+        network::prepare(host, sandbox)?;
+        pkcs11::prepare(host.session, sandbox, environment)?;
+        zone::name(usr, host, sandbox)?;
+    }
+    system::describe(host, sandbox)?;
+    fonts::without(sandbox)
 }
 
 /// Adds a file that nobody can change.

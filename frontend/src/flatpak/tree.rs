@@ -201,9 +201,22 @@ impl Tree {
     /// # Errors
     /// If there are too many descriptors, here or in the request.
     pub fn bind(&self, destination: &Path, sandbox: &mut Sandbox) -> Result<(), SandboxError> {
+        self.bind_as(Access::ReadOnly, destination, sandbox)
+    }
+
+    /// The same with another access.
+    ///
+    /// # Errors
+    /// As [`Tree::bind`].
+    pub fn bind_as(
+        &self,
+        access: Access,
+        destination: &Path,
+        sandbox: &mut Sandbox,
+    ) -> Result<(), SandboxError> {
         let duplicate = rustix::io::fcntl_dupfd_cloexec(&self.descriptor, 0)
             .map_err(|errno| SandboxError::Open { path: self.path.clone(), errno })?;
-        sandbox.bind_descriptor(duplicate, &self.path, destination, Access::ReadOnly)
+        sandbox.bind_descriptor(duplicate, &self.path, destination, access)
     }
 
     /// Whether its path leads to it.

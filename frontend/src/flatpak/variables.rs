@@ -11,7 +11,7 @@ use std::path::{Path, PathBuf};
 use stockade_protocol::text::SandboxPath;
 
 use super::library_cache::search_path;
-use super::reference::Id;
+use super::reference::{Id, Reference};
 use crate::caller::Caller;
 use crate::environment::Environment;
 use crate::sandbox::{SandboxError, sandbox_path};
@@ -54,6 +54,20 @@ const MINIMAL: [&str; 12] = [
     "TERM",
     "USER",
     "USERNAME",
+];
+
+/// Where what is built finds what was built before (R161).
+const OF_BUILD: [(&str, &str); 7] = [
+    ("ACLOCAL_PATH", "/app/share/aclocal"),
+    ("C_INCLUDE_PATH", "/app/include"),
+    ("CPLUS_INCLUDE_PATH", "/app/include"),
+    ("LDFLAGS", "-L/app/lib "),
+    (
+        "PKG_CONFIG_PATH",
+        "/app/lib/pkgconfig:/app/share/pkgconfig:/usr/lib/pkgconfig:/usr/share/pkgconfig",
+    ),
+    ("LC_ALL", "en_US.utf8"),
+    ("LD_LIBRARY_PATH", "/app/lib"),
 ];
 
 /// How libraries of the application and its extensions are found (R226).
@@ -100,12 +114,7 @@ pub fn environment(inputs: &Inputs<'_>) -> Environment {
         Environment::inherited(&caller.environment)
     };
     set_fixed(&mut environment);
-    for (name, value) in inputs.context {
-        match value {
-            Some(value) => environment.set(name, value),
-            None => environment.unset(name),
-        }
-    }
+    set_context(inputs.context, &mut environment);
 
     environment.set("FLATPAK_ID", inputs.id.as_str());
     environment.set_default("PS1", PROMPT);
@@ -116,17 +125,67 @@ pub fn environment(inputs: &Inputs<'_>) -> Environment {
     let path = library_path(inputs.libraries, environment.get("LD_LIBRARY_PATH"));
     environment.set("LD_LIBRARY_PATH", path);
 
-    environment.set("XDG_RUNTIME_DIR", caller.sandbox_runtime_directory());
-    environment.set("container", CONTAINER);
-    if let Some(data) = inputs.data {
-        for (name, below) in OWN {
-            if let Some((_, value)) = caller.environment.iter().find(|(other, _)| other == name) {
-                environment.set(format!("HOST_{name}"), value);
-            }
-            environment.set(name, data.join(below));
+    set_own(caller, inputs.data, &mut environment);
+    environment
+}
+
+/// What the environment of a build is made of.
+#[derive(Clone, Copy, Debug)]
+pub struct BuildInputs<'a> {
+    /// The user and the process that called.
+    pub caller: &'a Caller,
+    /// What metadata and options set, or unset where there is no value.
+    pub context: &'a BTreeMap<OsString, Option<OsString>>,
+    /// What is built, and for which architecture.
+    pub reference: &'a Reference,
+    /// Where in the sandbox it is.
+    pub place: &'a Path,
+    /// The data directory on the host, if it gets one.
+    pub data: Option<&'a Path>,
+    /// How libraries are found.
+    pub libraries: &'a Libraries,
+}
+
+/// The environment of a build (R161, R263): the same whoever builds, as far as that can be.
+#[must_use]
+pub fn of_build(inputs: &BuildInputs<'_>) -> Environment {
+    let BuildInputs { caller, reference, .. } = inputs;
+    let mut environment = minimal(caller);
+    for (name, value) in OF_BUILD {
+        environment.set(name, value);
+    }
+    set_context(inputs.context, &mut environment);
+    let path = library_path(inputs.libraries, environment.get("LD_LIBRARY_PATH"));
+    environment.set("LD_LIBRARY_PATH", path);
+
+    environment.set("FLATPAK_DEST", inputs.place);
+    environment.set("FLATPAK_ID", reference.id.as_str());
+    environment.set("FLATPAK_ARCH", reference.arch.as_str());
+    set_own(caller, inputs.data, &mut environment);
+    environment
+}
+
+/// What metadata, overrides and options say.
+fn set_context(context: &BTreeMap<OsString, Option<OsString>>, environment: &mut Environment) {
+    for (name, value) in context {
+        match value {
+            Some(value) => environment.set(name, value),
+            None => environment.unset(name),
         }
     }
-    environment
+}
+
+/// What programs know the sandbox by (R155), and the directories that are their own (R156).
+fn set_own(caller: &Caller, data: Option<&Path>, environment: &mut Environment) {
+    environment.set("XDG_RUNTIME_DIR", caller.sandbox_runtime_directory());
+    environment.set("container", CONTAINER);
+    let Some(data) = data else { return };
+    for (name, below) in OWN {
+        if let Some((_, value)) = caller.environment.iter().find(|(other, _)| other == name) {
+            environment.set(format!("HOST_{name}"), value);
+        }
+        environment.set(name, data.join(below));
+    }
 }
 
 /// The environment of the runtime's own programs, which prepare the sandbox and have nothing to do
@@ -335,6 +394,54 @@ mod tests {
             .collect();
         let expected = ["HOME", "PATH", "SHELL", "TERM", "XDG_CONFIG_DIRS", "XDG_DATA_DIRS"];
         assert_eq!(names, expected);
+    }
+
+    #[test]
+    fn r161_r263_a_build_has_a_list_of_its_own() {
+        let outside =
+            [("HOME", "/home/a"), ("CFLAGS", "-O0"), ("LC_ALL", "C"), ("XDG_DATA_HOME", "/d")];
+        let caller = caller(Path::new("/home/a"), &outside);
+        let reference = Reference::parse("app/org.example.App/i386/nobranch").unwrap();
+        let libraries = Libraries::Searched { app: vec!["/app/e".into()], runtime: Vec::new() };
+        let context =
+            context(&[("LDFLAGS", Some("-s")), ("FLATPAK_ID", Some("x")), ("LC_ALL", None)]);
+        let mut inputs = BuildInputs {
+            caller: &caller,
+            context: &context,
+            reference: &reference,
+            place: Path::new("/app/share/extra"),
+            data: None,
+            libraries: &libraries,
+        };
+        let lines = |inputs: &BuildInputs<'_>| -> Vec<String> {
+            let variables = of_build(inputs).variables().unwrap();
+            let text = |bytes: &[u8]| String::from_utf8(bytes.to_vec()).unwrap();
+            variables.iter().map(|variable| text(variable.as_bytes())).collect()
+        };
+        let expected = [
+            "ACLOCAL_PATH=/app/share/aclocal",
+            "CPLUS_INCLUDE_PATH=/app/include",
+            "C_INCLUDE_PATH=/app/include",
+            "FLATPAK_ARCH=i386",
+            "FLATPAK_DEST=/app/share/extra",
+            "FLATPAK_ID=org.example.App",
+            "HOME=/home/a",
+            "LDFLAGS=-s",
+            "LD_LIBRARY_PATH=/app/e:/app/lib",
+            "PATH=/app/bin:/usr/bin",
+            "PKG_CONFIG_PATH=/app/lib/pkgconfig:/app/share/pkgconfig:/usr/lib/pkgconfig:/usr/share/pkgconfig",
+            "SHELL=/bin/sh",
+            "XDG_CONFIG_DIRS=/app/etc/xdg:/etc/xdg",
+            "XDG_DATA_DIRS=/app/share:/usr/share",
+            "XDG_RUNTIME_DIR=/run/user/1000",
+            "container=flatpak",
+        ];
+        assert_eq!(lines(&inputs), expected);
+        inputs.data = Some(Path::new("/home/a/.var/app/org.example.App"));
+        let lines = lines(&inputs);
+        let has = |line: &str| lines.iter().any(|other| other == line);
+        assert!(has("XDG_CACHE_HOME=/home/a/.var/app/org.example.App/cache"), "{lines:?}");
+        assert!(has("HOST_XDG_DATA_HOME=/d"), "{lines:?}");
     }
 
     #[test]

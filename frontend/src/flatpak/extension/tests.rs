@@ -301,6 +301,23 @@ fn r221_nothing_is_merged_into_files_that_are_read_only() {
 }
 
 #[test]
+fn r263_where_an_application_is_built_a_missing_mount_point_can_be_made() {
+    let installed = Installed::new();
+    let metadata = "[Extension a.b.E]\ndirectory=new/e\nmerge-dirs=d\n\
+        [Extension a.b.F]\ndirectory=link/f\n";
+    installed.deploy("app/a.b.A/x/1", &["own"], metadata);
+    installed.deploy("runtime/a.b.E/x/1", &["d/file"], "");
+    installed.deploy("runtime/a.b.F/x/1", &["file"], "");
+    symlink("/etc", installed.scratch.join("flatpak/app/a.b.A/x/1/files/link")).unwrap();
+    let (found, notices) = installed.find_in("app/a.b.A/x/1", "/app", true);
+    assert_eq!(operations(&found), ["bind /app/new/e < runtime/a.b.E/x/1/files"]);
+    // What the extension merges would stay in what is built.
+    assert_eq!(notices.len(), 2, "{notices:?}");
+    let (found, _) = installed.find("app/a.b.A/x/1", "/app");
+    assert_eq!(operations(&found), [""; 0]);
+}
+
+#[test]
 fn r223_links_of_an_extension_are_not_followed_out_of_it() {
     let installed = Installed::new();
     installed.scratch.file("secret/file", "");

@@ -91,8 +91,11 @@ fn prefix(replaced: bool, name: &str) -> PathBuf {
     Path::new(if replaced { PARENT } else { "/" }).join(name)
 }
 
-/// R89.
-fn link(usr: &Tree, directory: &Path, sandbox: &mut Sandbox) -> Result<(), SandboxError> {
+/// Adds the links to what the runtime `usr` has of these directories (R89).
+///
+/// # Errors
+/// [`SandboxError`].
+pub fn link(usr: &Tree, directory: &Path, sandbox: &mut Sandbox) -> Result<(), SandboxError> {
     for name in LINKED.into_iter().filter(|name| usr.has(name)) {
         sandbox.symlink(&Path::new("usr").join(name), &directory.join(name))?;
     }

@@ -55,6 +55,16 @@ pub(super) fn prepare(
         empty(USER_CACHE, sandbox)?;
     }
 
+    tell(&map, sandbox)
+}
+
+/// Adds none of it, and says so.
+pub(super) fn without(sandbox: &mut Sandbox) -> Result<(), SandboxError> {
+    tell("", sandbox)
+}
+
+/// Adds the document that fontconfig reads.
+fn tell(map: &str, sandbox: &mut Sandbox) -> Result<(), SandboxError> {
     let text = format!(
         "<?xml version=\"1.0\"?>\n\
          <!DOCTYPE fontconfig SYSTEM \"urn:fontconfig:fonts.dtd\">\n\

@@ -41,7 +41,11 @@ pub(super) fn describe(host: &Host<'_>, sandbox: &mut Sandbox) -> Result<(), San
             break;
         }
     }
-    add_file("/run/host/container-manager", CONTAINER_MANAGER, sandbox)?;
+    add_file("/run/host/container-manager", CONTAINER_MANAGER, sandbox)
+}
+
+/// Adds links to the sources that debuggers look for (R102). In a build these are places of its own.
+pub(super) fn link_sources(sandbox: &mut Sandbox) -> Result<(), SandboxError> {
     for (target, path) in
         [("/app/lib/debug/source", "/run/build"), ("/usr/lib/debug/source", "/run/build-runtime")]
     {

@@ -108,6 +108,17 @@ impl Place {
         self.prepared().0
     }
 
+    /// What a build has; `built` if its runtime is a part of what is built.
+    fn of_build(&self, built: bool) -> Vec<String> {
+        let usr = Tree::open(&self.scratch.join("runtime")).unwrap();
+        let root = self.scratch.join("host");
+        let account = Account::of(&self.caller, 100, &root);
+        let host = Host { caller: &self.caller, account: &account, root: &root, session: None };
+        let (mut sandbox, mut environment) = (Sandbox::new(), Environment::default());
+        prepare_for_build(&usr, built, &host, &mut sandbox, &mut environment).unwrap();
+        lines(&sandbox, &self.scratch)
+    }
+
     /// The lines about a place and what is below it.
     fn about(&self, path: &str) -> Vec<String> {
         let about = |line: &String| {
@@ -405,4 +416,31 @@ fn r118_icons_of_the_host_and_the_user() {
     let lines = place.lines();
     assert!(lines.contains(&"ro /run/host/share/icons <- host/usr/share/icons".into()));
     assert!(lines.contains(&"ro /run/host/user-share/icons <- home/.local/share/icons".into()));
+}
+
+#[test]
+fn r263_a_build_has_nothing_of_the_host_that_it_could_depend_on() {
+    let place = Place::new();
+    place.directory("host/usr/share/fonts").directory("host/usr/share/icons");
+    place.file("host/etc/resolv.conf").file("runtime/etc/own");
+    place.file("host/usr/share/zoneinfo/Europe/Paris").file("runtime/share/zoneinfo/Europe/Paris");
+    place.link("/usr/share/zoneinfo/Europe/Paris", "host/etc/localtime");
+    let lines = place.of_build(false);
+    let has = |text: &str| lines.iter().any(|line| line.contains(text));
+    assert!(has("ro /etc/resolv.conf <- host/etc/resolv.conf"), "{lines:?}");
+    assert!(has("/etc/localtime -> ../usr/share/zoneinfo/Europe/Paris"), "{lines:?}");
+    assert!(has("ro /etc/own") && has("data /run/host/container-manager"), "{lines:?}");
+    for none in ["/run/host/fonts", "icons", "<- host/usr", "/run/build", "remap"] {
+        assert!(!has(none), "{none}: {lines:?}");
+    }
+    assert!(has("data /run/host/font-dirs.xml"), "{lines:?}");
+}
+
+#[test]
+fn r263_the_etc_of_a_runtime_that_is_built_is_its_own() {
+    let place = Place::new();
+    place.file("host/etc/resolv.conf").file("runtime/etc/own");
+    let lines = place.of_build(true);
+    let etc: Vec<_> = lines.iter().filter(|line| line.contains("/etc")).collect();
+    assert_eq!(etc, ["/var/db/zoneinfo -> /etc/timezone", "/etc -> usr/etc"]);
 }

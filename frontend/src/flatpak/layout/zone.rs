@@ -24,27 +24,36 @@ const NAME_BYTES: usize = 255;
 
 /// Adds the zone's name, its description if there is one, and the host's descriptions in place of
 /// the runtime's if both have some.
-pub(super) fn prepare(
-    usr: &Tree,
-    host: &Host<'_>,
-    sandbox: &mut Sandbox,
-) -> Result<(), SandboxError> {
-    let named = host.caller.path_variable("TZDIR");
-    let zone = current(host.root, named);
-    let zones = named.map_or_else(|| host.root.join(ZONES.trim_start_matches('/')), tidy);
-    let hosts = Tree::open(&zones).ok().filter(|_| usr.has_directory(RUNTIME_ZONES));
-    let described = match hosts {
+pub(super) fn show(usr: &Tree, host: &Host<'_>, sandbox: &mut Sandbox) -> Result<(), SandboxError> {
+    let zones = host.caller.path_variable("TZDIR").map(tidy);
+    let zones = zones.unwrap_or_else(|| host.root.join(ZONES.trim_start_matches('/')));
+    match Tree::open(&zones).ok().filter(|_| usr.has_directory(RUNTIME_ZONES)) {
         Some(zones) => {
             zones.bind(Path::new(ZONES), sandbox)?;
-            true
+            add(&of(host), true, sandbox)
         }
-        None => usr.find(&Path::new(RUNTIME_ZONES).join(&zone)).is_ok_and(is_file),
-    };
+        None => name(usr, host, sandbox),
+    }
+}
+
+/// Adds the zone's name, and its description if the runtime has one.
+pub(super) fn name(usr: &Tree, host: &Host<'_>, sandbox: &mut Sandbox) -> Result<(), SandboxError> {
+    let zone = of(host);
+    let described = usr.find(&Path::new(RUNTIME_ZONES).join(&zone)).is_ok_and(is_file);
+    add(&zone, described, sandbox)
+}
+
+fn add(zone: &str, described: bool, sandbox: &mut Sandbox) -> Result<(), SandboxError> {
     if described {
         let target = PathBuf::from(format!("..{ZONES}/{zone}"));
         sandbox.symlink(&target, Path::new("/etc/localtime"))?;
     }
     add_file("/etc/timezone", format!("{zone}\n"), sandbox)
+}
+
+/// The zone of the host.
+fn of(host: &Host<'_>) -> String {
+    current(host.root, host.caller.path_variable("TZDIR"))
 }
 
 /// The name of the zone of the host whose files are below `root`, and whose descriptions of zones are
@@ -72,8 +81,8 @@ fn written(path: &Path) -> Vec<u8> {
 fn choose(localtime: Option<&Path>, zones: &Path, written: &[u8]) -> String {
     let linked = localtime.map(absolute);
     let linked = linked.as_deref().and_then(|target| target.strip_prefix(zones).ok());
-    let linked = linked.and_then(|zone| name(zone.as_os_str().as_bytes()));
-    let zone = linked.or_else(|| name(written.trim_ascii()));
+    let linked = linked.and_then(|zone| checked(zone.as_os_str().as_bytes()));
+    let zone = linked.or_else(|| checked(written.trim_ascii()));
     zone.unwrap_or(DEFAULT).to_owned()
 }
 
@@ -94,7 +103,7 @@ fn absolute(target: &Path) -> PathBuf {
 }
 
 /// A text as the name of a zone, such as `Etc/GMT+1`: it becomes part of a path.
-fn name(text: &[u8]) -> Option<&str> {
+fn checked(text: &[u8]) -> Option<&str> {
     let text = std::str::from_utf8(text).ok().filter(|text| text.len() <= NAME_BYTES)?;
     let letter = |c: char| c.is_ascii_alphanumeric() || matches!(c, '_' | '-' | '+' | '.');
     let fits = |part: &str| !part.is_empty() && !part.starts_with('.') && part.chars().all(letter);

@@ -57,6 +57,7 @@ pub(super) fn describe(
     let extra = typed.options();
     let description = Description {
         reference: &opened.main().reference,
+        branch: Some(&opened.main().reference.branch),
         runtime_reference: &opened.runtime.reference,
         instance: Some(instance.id()),
         data: facts.data,
