@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! `stockade explain`: of an installed application, or of options of `exec`.
+//! `stockade explain`: of an installed application, with what one would give it besides, or of options of
+//! `exec`.
 
 use std::ffi::OsString;
 use std::fs::File;
@@ -8,6 +9,7 @@ use std::path::{Path, PathBuf};
 
 use clap::{Arg, ArgAction, ArgMatches, Command, value_parser};
 
+use super::context::{self, Given, OptionError};
 use super::exec::{self, UsageError};
 use super::installations;
 use super::usage;
@@ -26,9 +28,9 @@ pub fn arguments(command: Command) -> Command {
     let text = |name: &'static str, value: &'static str, help: &'static str| {
         Arg::new(name).long(name).value_name(value).help(help)
     };
-    command
+    let command = command
         .override_usage(
-            "stockade explain [OPTIONS] APP\n       stockade explain [OPTIONS] -- [OPTIONS OF EXEC] [COMMAND]",
+            "stockade explain [OPTIONS] APP [PERMISSIONS]\n       stockade explain [OPTIONS] -- [OPTIONS OF EXEC] [COMMAND]",
         )
         .args_override_self(true)
         .args(installations::arguments())
@@ -59,7 +61,8 @@ pub fn arguments(command: Command) -> Command {
                 .last(true)
                 .num_args(0..)
                 .help("What would stand behind 'stockade exec'"),
-        )
+        );
+    context::arguments(command)
 }
 
 /// Why nothing is explained.
@@ -67,6 +70,13 @@ pub fn arguments(command: Command) -> Command {
 enum Failure {
     #[error(transparent)]
     Caller(#[from] CallerError),
+    #[error(transparent)]
+    Permissions(#[from] OptionError),
+    #[error(
+        "cannot explain permissions of nothing\nno application was given that would have them\n\
+         name one, or put options of exec behind '--'"
+    )]
+    NoApplication,
     #[error(transparent)]
     Reference(#[from] ReferenceError),
     #[error(transparent)]
@@ -97,7 +107,11 @@ pub fn run(matches: &ArgMatches) -> u8 {
 }
 
 fn explain(matches: &ArgMatches, caller: &Caller) -> Result<(Explanation, Vec<Notice>), Failure> {
+    let given = context::read(matches)?;
     let Some(app) = matches.get_one::<OsString>("app") else {
+        if given != Given::default() {
+            return Err(Failure::NoApplication);
+        }
         let typed = matches.get_many::<OsString>("exec").into_iter().flatten();
         let command = exec::arguments(Command::new("stockade exec"))
             .mut_arg("command", |command| command.required(false))
@@ -117,8 +131,10 @@ fn explain(matches: &ArgMatches, caller: &Caller) -> Result<(Explanation, Vec<No
         ..choice::Options::default()
     };
     let (installations, mut notices) = Installations::discover(caller);
+    notices.extend(given.notices);
     let choice = Choice::make(&wanted, &options, &installations)?;
-    let (explanation, more) = from_app::explain(&choice, installations.defaults(), caller)?;
+    let defaults = installations.defaults();
+    let (explanation, more) = from_app::explain(&choice, &given.context, defaults, caller)?;
     notices.extend(more);
     Ok((explanation, notices))
 }
@@ -207,6 +223,18 @@ mod tests {
     }
 
     #[test]
+    fn r45_permissions_that_would_be_typed_count_too() {
+        let scratch = with_application();
+        let text = told(&scratch, &["org.example.App", "--nosocket=x11", "--device=dri"]);
+        assert!(text.starts_with("org.example.App: a sandbox"), "{text}");
+        assert!(text.contains("the command line"), "{text}");
+        let json = told(&scratch, &["--json", "--filesystem=home", "org.example.App"]);
+        assert!(json.contains("\"command_line\""), "{json}");
+        let own = told(&scratch, &["--json", "org.example.App"]);
+        assert!(!own.contains("\"command_line\""), "{own}");
+    }
+
+    #[test]
     fn options_of_exec_stand_behind_two_dashes() {
         let scratch = Scratch::new();
         let text = told(&scratch, &["--", "--filesystem=home", "--share=network", "make", "-j4"]);
@@ -225,6 +253,8 @@ mod tests {
             (&[][..], "cannot explain nothing"),
             (&["org.example.App", "--", "true"], "cannot understand the arguments"),
             (&["--", "--nope"], "cannot understand '--nope'"),
+            (&["--socket=x11", "--", "true"], "cannot explain permissions of nothing"),
+            (&["org.example.App", "--device=nope"], "cannot use 'nope' as a device"),
             (&["--", "--device=nope"], "cannot use 'nope' as a device"),
             (&["nope"], "cannot use 'nope' as the name of an application"),
             (&["--system", "org.example.App"], "app/org.example.App/"),

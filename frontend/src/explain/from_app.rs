@@ -41,17 +41,20 @@ pub enum FromAppError {
     Sandbox(#[from] SandboxError),
 }
 
-/// Explains what was chosen to run, with the notices about what was left out of its permissions.
+/// Explains what was chosen to run with what is typed, and gives the notices about what was left out of its
+/// permissions.
 ///
 /// # Errors
 /// [`FromAppError`].
 pub fn explain(
     choice: &Choice,
+    typed: &Context,
     defaults: &Defaults,
     caller: &Caller,
 ) -> Result<(Explanation, Vec<Notice>), FromAppError> {
     let mut notices = Vec::new();
-    let layers = layers(choice, defaults, &mut notices)?;
+    let mut layers = layers(choice, defaults, &mut notices)?;
+    layers.push(Layer { source: Source::CommandLine, context: typed.clone() });
     let runs = choice.app.as_ref().unwrap_or(&choice.runtime);
     let id = &runs.reference.id;
     let runtime_directory = caller.runtime_directory();

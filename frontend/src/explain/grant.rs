@@ -191,18 +191,21 @@ impl Subject<'_> {
         sources: Vec<Source>,
     ) -> Option<Grant> {
         let judgement = self.judge(&thing)?;
-        let advice = self.advice(&thing, &judgement);
+        let advice = self.advice(&thing, &judgement, &sources);
         Some(Grant { thing, judgement, conditions, sources, advice })
     }
 
     /// What little is at stake needs no advice.
-    fn advice(&self, thing: &Thing, judgement: &Judgement) -> Option<Advice> {
+    fn advice(&self, thing: &Thing, judgement: &Judgement, sources: &[Source]) -> Option<Advice> {
         if judgement.risk == Risk::Low {
             return None;
         }
         let options = judgement.narrower.map_or(&[][..], |narrower| narrower.options);
         let instead = judgement.narrower.map(|narrower| narrower.words);
-        let Some(app) = self.app else {
+        // No override takes back what the command line says.
+        let typed = sources.contains(&Source::CommandLine);
+        let others = sources.iter().any(|source| *source != Source::CommandLine);
+        let Some(app) = self.app.filter(|_| others || !typed) else {
             let mut words = format!("leave {} out", shown(&thing.option()));
             if let Some(instead) = instead {
                 words = format!("{words}; instead: {instead}");
@@ -213,6 +216,11 @@ impl Subject<'_> {
         let revoked = thing.revoked_by()?;
         let words: Vec<_> = judgement.portal.into_iter().chain(instead).collect();
         let words = if words.is_empty() { "do without it".into() } else { words.join("; or ") };
+        let words = if typed {
+            format!("leave {} out, and {words}", shown(&thing.option()))
+        } else {
+            words
+        };
         let options = options.iter().map(|option| (*option).to_owned());
         let arguments = std::iter::once(revoked).chain(options);
         let quoted: Vec<_> = arguments.map(|argument| quoted(OsStr::new(&argument))).collect();
@@ -251,7 +259,8 @@ mod tests {
     fn granted(app: Option<&str>, thing: Thing) -> Grant {
         let subject =
             Subject { app, home: Path::new("/home/a"), runtime: Path::new("/run/user/7") };
-        subject.grant(thing, Vec::new(), vec![Source::CommandLine]).unwrap()
+        let source = app.map_or(Source::CommandLine, |_| Source::Metadata("/m".into()));
+        subject.grant(thing, Vec::new(), vec![source]).unwrap()
     }
 
     fn command(thing: Thing) -> Option<String> {
@@ -289,6 +298,22 @@ mod tests {
         let advice = grant.advice.unwrap();
         assert!(advice.words.starts_with("leave --socket=x11 out; instead: Wayland"), "{advice:?}");
         assert_eq!(advice.command.as_deref(), Some("--socket=wayland --socket=fallback-x11"));
+    }
+
+    #[test]
+    fn r45_what_is_typed_is_left_out_where_no_override_helps() {
+        let home = Path::new("/home/a");
+        let subject = Subject { app: Some("org.example.App"), home, runtime: Path::new("/r") };
+        let advice = |sources: &[Source]| {
+            let thing = Thing::Named(Area::Sockets, "x11".to_owned());
+            subject.grant(thing, Vec::new(), sources.to_vec()).unwrap().advice.unwrap()
+        };
+        let typed = advice(&[Source::CommandLine]);
+        assert!(typed.words.starts_with("leave --socket=x11 out; instead"), "{typed:?}");
+        assert_eq!(typed.command.as_deref(), Some("--socket=wayland --socket=fallback-x11"));
+        let both = advice(&[Source::Metadata("/m".into()), Source::CommandLine]);
+        assert!(both.words.starts_with("leave --socket=x11 out, and "), "{both:?}");
+        assert!(both.command.unwrap().starts_with("stockade override --user"));
     }
 
     #[test]

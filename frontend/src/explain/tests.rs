@@ -52,7 +52,7 @@ fn explained(scratch: &Scratch, metadata: &str) -> Explanation {
     let wanted = Wanted::parse("org.example.App".as_ref()).unwrap();
     let installations = Installations::discover(&caller).0;
     let choice = Choice::make(&wanted, &choice::Options::default(), &installations).unwrap();
-    from_app::explain(&choice, installations.defaults(), &caller).unwrap().0
+    from_app::explain(&choice, &Context::default(), installations.defaults(), &caller).unwrap().0
 }
 
 #[test]
