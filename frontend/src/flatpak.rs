@@ -30,6 +30,7 @@ pub mod matching;
 pub mod metadata;
 pub mod namespaces;
 pub mod overrides;
+pub mod parental_controls;
 pub mod permissions;
 pub mod plan;
 pub mod reference;

@@ -37,6 +37,7 @@ use super::layout::{self, Host};
 use super::library_cache::configuration;
 use super::metadata::Metadata;
 use super::namespaces;
+use super::parental_controls;
 use super::permissions;
 use super::plan::{Plan, Running};
 use super::reference::{Id, Kind, Wanted};
@@ -138,6 +139,9 @@ pub fn plan(
     mut notices: Vec<Notice>,
 ) -> Result<Plan, RunError> {
     let choice = Choice::make(wanted, &options.choice, installations)?;
+    if let Some(app) = &choice.app {
+        parental_controls::check(app, caller)?;
+    }
     let opened = Opened::new(choice, options.app_instead, options.usr_instead)?;
     let main = opened.main();
     let id = &main.reference.id;

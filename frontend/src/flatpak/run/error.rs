@@ -12,6 +12,7 @@ use crate::flatpak::info_file::PathError;
 use crate::flatpak::instance::InstanceError;
 use crate::flatpak::library_cache::LibraryCacheError;
 use crate::flatpak::metadata::MetadataError;
+use crate::flatpak::parental_controls::ParentalControlsError;
 use crate::flatpak::permissions::PermissionsError;
 use crate::flatpak::reference::Reference;
 use crate::sandbox::SandboxError;
@@ -35,6 +36,9 @@ pub enum RunError {
     /// There is no such application, or no runtime for it.
     #[error(transparent)]
     Choice(#[from] ChoiceError),
+    /// The administrator does not allow it (R17).
+    #[error(transparent)]
+    ParentalControls(#[from] ParentalControlsError),
     /// Its metadata are damaged.
     #[error(transparent)]
     Metadata(#[from] MetadataError),
