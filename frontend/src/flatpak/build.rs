@@ -265,7 +265,7 @@ fn extensions(
     caller: &Caller,
     notices: &mut Vec<Notice>,
 ) -> (Option<Extensions>, Option<Extensions>) {
-    let circumstances = Circumstances::new(caller, Path::new("/"), None);
+    let circumstances = Circumstances::new(caller, Path::new("/"));
     let app = base.app.as_ref().filter(|_| project.reference.kind == Kind::App);
     let app = app.map(|files| Parent {
         reference: &project.reference,

@@ -10,6 +10,7 @@ mod finder;
 mod layout;
 pub mod point;
 pub mod relative;
+mod theme;
 pub mod unmaintained;
 
 use std::error::Error;

@@ -20,8 +20,7 @@ pub(super) fn blocks(
     caller: &Caller,
     notices: &mut Vec<Notice>,
 ) -> Vec<Block> {
-    // Nobody is asked for the theme, as in `run`.
-    let circumstances = Circumstances::new(caller, Path::new("/"), None);
+    let circumstances = Circumstances::new(caller, Path::new("/"));
     let found = describe(deploy, installations, &circumstances, notices);
     found.into_iter().map(|extension| block(extension, installations)).collect()
 }

@@ -6,6 +6,7 @@ use std::fs::File;
 use std::io::Read as _;
 use std::path::{Path, PathBuf};
 
+use super::theme::Question;
 use crate::caller::Caller;
 use crate::flatpak::reference::Id;
 
@@ -20,23 +21,24 @@ pub struct Circumstances {
     /// What the user names as the drivers.
     named_drivers: Option<String>,
     desktops: Vec<String>,
-    theme: Option<String>,
+    question: Question,
+    theme: OnceCell<Option<String>>,
     drivers: OnceCell<Vec<String>>,
     modules: OnceCell<Vec<String>>,
 }
 
 impl Circumstances {
-    /// Those of this session. `root` is where `sys` and `proc` are, `/` outside tests; `theme` the
-    /// GTK theme, none if nobody knows it.
+    /// Those of this session. `root` is where `sys`, `proc` and `usr` are, `/` outside tests.
     #[must_use]
-    pub fn new(caller: &Caller, root: &Path, theme: Option<String>) -> Self {
+    pub fn new(caller: &Caller, root: &Path) -> Self {
         let text = |name| Some(caller.variable(name)?.to_string_lossy().into_owned());
         let desktops = text("XDG_CURRENT_DESKTOP").unwrap_or_default();
         Self {
             root: root.to_owned(),
             named_drivers: text("FLATPAK_GL_DRIVERS"),
             desktops: desktops.split(':').map(str::to_owned).collect(),
-            theme,
+            question: Question::new(caller, root),
+            theme: OnceCell::new(),
             drivers: OnceCell::new(),
             modules: OnceCell::new(),
         }
@@ -60,12 +62,17 @@ impl Circumstances {
         }
         match condition {
             "active-gl-driver" => self.drivers().iter().any(|driver| driver == last),
-            "active-gtk-theme" => self.theme.as_deref() == Some(last),
+            "active-gtk-theme" => self.theme() == Some(last),
             "have-intel-gpu" => {
                 ["i915", "xe"].iter().any(|name| self.root.join("sys/module").join(name).exists())
             }
             _ => false,
         }
+    }
+
+    /// The theme of the desktop.
+    fn theme(&self) -> Option<&str> {
+        self.theme.get_or_init(|| self.question.ask()).as_deref()
     }
 
     /// The OpenGL drivers, by the last part of the names of the extensions that hold them.
@@ -103,10 +110,11 @@ mod tests {
     use super::*;
     use crate::caller::tests::caller;
     use crate::filesystem::locate::tests::Scratch;
+    use crate::flatpak::extension::theme;
 
     fn allowed(scratch: &Scratch, variables: &[(&str, &str)], one: &str, id: &str) -> bool {
         let caller = caller(Path::new("/home/a"), variables);
-        let circumstances = Circumstances::new(&caller, &scratch.0, Some("Adwaita".into()));
+        let circumstances = Circumstances::new(&caller, &scratch.0);
         let conditions: Vec<_> = one.split(';').map(str::to_owned).collect();
         circumstances.allow(&conditions, &Id::new(id).unwrap())
     }
@@ -116,6 +124,7 @@ mod tests {
         let scratch = Scratch::new();
         scratch.file("sys/module/nvidia/version", "535.183.01\n");
         scratch.directory("sys/module/xe");
+        theme::tests::install(&scratch, "echo \"'Adwaita'\"");
         scratch.file("proc/modules", "ntsync 16384 0 - Live 0x0\nsnd 1 2 x, Live 0x0\n");
         let desktop = &[("XDG_CURRENT_DESKTOP", "ubuntu:GNOME")];
         let drivers = &[("FLATPAK_GL_DRIVERS", "mesa-git:zink")];
@@ -148,12 +157,12 @@ mod tests {
     #[test]
     fn r217_a_machine_without_any_of_it() {
         let scratch = Scratch::new();
-        for condition in ["have-intel-gpu", "have-kernel-module-ntsync"] {
+        for condition in ["have-intel-gpu", "have-kernel-module-ntsync", "active-gtk-theme"] {
             assert!(!allowed(&scratch, &[], condition, "a.b.c"), "{condition}");
         }
         assert!(allowed(&scratch, &[], "active-gl-driver", "a.GL.default"));
         let caller = caller(Path::new("/home/a"), &[]);
-        let circumstances = Circumstances::new(&caller, &scratch.0, None);
+        let circumstances = Circumstances::new(&caller, &scratch.0);
         assert!(circumstances.allow(&[], &Id::new("a.b.c").unwrap()));
     }
 }

@@ -51,7 +51,7 @@ impl Installed {
         let files = files.as_fd();
         let parent = Parent { reference, metadata, files, prefix, is_writable };
         let caller = caller(Path::new("/home/a"), &[]);
-        let circumstances = Circumstances::new(&caller, &self.scratch.0, None);
+        let circumstances = Circumstances::new(&caller, &self.scratch.0);
         let mut notices = Vec::new();
         let found = Extensions::find(parent, self, &circumstances, &mut notices);
         let text = |notice: &Notice| match notice {

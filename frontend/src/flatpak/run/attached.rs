@@ -32,8 +32,7 @@ impl Attached {
         caller: &Caller,
         notices: &mut Vec<Notice>,
     ) -> Self {
-        // Nobody is asked for the theme, so extensions for one are not used.
-        let circumstances = Circumstances::new(caller, Path::new("/"), None);
+        let circumstances = Circumstances::new(caller, Path::new("/"));
         let mut find = |deploy: &Deploy, files: &Tree, prefix: &Path| {
             let Deploy { reference, metadata, .. } = deploy;
             let files = Tree::as_fd(files);
