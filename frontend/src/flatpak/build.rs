@@ -13,7 +13,6 @@ mod personality;
 mod point;
 mod project;
 
-use std::collections::BTreeSet;
 use std::ffi::OsString;
 use std::os::fd::AsFd as _;
 use std::path::{Path, PathBuf};
@@ -36,7 +35,7 @@ use super::layout::account::Account;
 use super::layout::{self, Host};
 use super::namespaces;
 use super::permissions;
-use super::plan::{Plan, Running};
+use super::plan::{DIRECTORY, PATH, Plan, Running, SHELL};
 use super::reference::Kind;
 use super::tree::Tree;
 use super::variables::{self, BuildInputs, Libraries};
@@ -50,16 +49,7 @@ use crate::socket::{self, Wiring};
 use crate::terminal;
 use stockade_protocol::request::Access;
 
-/// Where the sandbox keeps what it is given.
-const DIRECTORY: &str = "/run/flatpak";
-
-/// Where programs are looked for if the options leave no `PATH` (R153).
-const PATH: &str = "/app/bin:/usr/bin";
-
-/// What runs if nothing is named.
-const SHELL: &str = "/bin/sh";
-
-/// Where the host's temporary files would be seen.
+/// Kept in the build directory, whatever the application keeps.
 const TEMPORARY: &str = "/var/tmp";
 
 /// What to build, and how.
@@ -190,7 +180,7 @@ pub fn plan(
         members: &mut members,
     };
     socket::prepare(&resolved.permissions, &mut wiring)?;
-    link_members(&members, caller, &mut sandbox)?;
+    files::make_members(&members, &caller.sandbox_runtime_directory(), &mut sandbox)?;
     for bind in options.binds {
         bind.put(&mut sandbox)?;
     }
@@ -283,17 +273,4 @@ fn extensions(
     });
     let mut find = |parent| Extensions::find(parent, installations, &circumstances, notices);
     (app.map(&mut find), runtime.map(&mut find))
-}
-
-/// The symlinks of the runtime directory inside, which a build shares with nobody (R93).
-fn link_members(
-    members: &BTreeSet<String>,
-    caller: &Caller,
-    sandbox: &mut Sandbox,
-) -> Result<(), BuildError> {
-    for (name, target) in files::members(members) {
-        let path = caller.sandbox_runtime_directory().join(name);
-        sandbox.symlink(Path::new(&target), &path)?;
-    }
-    Ok(())
 }

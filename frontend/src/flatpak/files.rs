@@ -18,7 +18,7 @@ use rustix::io::Errno;
 use stockade_protocol::request;
 
 pub use passed::{PassedError, PassedObject};
-pub use session::{SessionError, link_members, meeting_place, members};
+pub use session::{SessionError, link_members, make_members, meeting_place};
 
 use super::beneath::{self, Links};
 use super::data::{self, DataDirectory};

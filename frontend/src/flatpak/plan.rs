@@ -10,6 +10,15 @@ use super::instance::{Instance, InstanceId};
 use crate::message::Notice;
 use crate::sandbox::Sandbox;
 
+/// Where the sandbox keeps what it is given.
+pub(super) const DIRECTORY: &str = "/run/flatpak";
+
+/// Where programs are looked for if an application leaves itself no `PATH` (R153).
+pub(super) const PATH: &str = "/app/bin:/usr/bin";
+
+/// What runs where nothing is named (R77).
+pub(super) const SHELL: &str = "/bin/sh";
+
 /// A sandbox that can be started.
 #[derive(Debug)]
 pub struct Plan {

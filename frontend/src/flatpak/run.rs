@@ -39,7 +39,7 @@ use super::metadata::Metadata;
 use super::namespaces;
 use super::parental_controls;
 use super::permissions;
-use super::plan::{Plan, Running};
+use super::plan::{DIRECTORY, PATH, Plan, Running, SHELL};
 use super::reference::{Id, Kind, Wanted};
 use super::tree::Tree;
 use super::variables::{self, Inputs, Libraries};
@@ -52,15 +52,6 @@ use crate::sandbox::Sandbox;
 use crate::seccomp;
 use crate::socket::{self, Wiring};
 use crate::terminal;
-
-/// Where the sandbox keeps what it is given.
-const DIRECTORY: &str = "/run/flatpak";
-
-/// Where programs are looked for if an application leaves itself no `PATH` (R153).
-const PATH: &str = "/app/bin:/usr/bin";
-
-/// What a runtime runs by itself (R77).
-const SHELL: &str = "/bin/sh";
 
 /// What to run, and how.
 #[derive(Debug, Default)]
@@ -281,10 +272,8 @@ pub fn plan(
     match &shared {
         Some(shared) => files::link_members(&shared.runtime()?.0, &members, &mut notices),
         None => {
-            for (name, target) in files::members(&members) {
-                let path = caller.sandbox_runtime_directory().join(name);
-                sandbox.symlink(Path::new(&target), &path)?;
-            }
+            let directory = caller.sandbox_runtime_directory();
+            files::make_members(&members, &directory, &mut sandbox)?;
         }
     }
 

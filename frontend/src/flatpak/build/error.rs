@@ -54,7 +54,7 @@ pub enum BuildError {
         errno: Errno,
     },
     /// An option names what is not in the build directory.
-    #[error("cannot use it as a part of the build directory\n{0}")]
+    #[error("cannot find that part of the build directory\n{0}\nname something in it")]
     Part(#[from] RelativeError),
     /// A part of it cannot be read.
     #[error(transparent)]

@@ -15,7 +15,7 @@ use crate::caller::Caller;
 use crate::filesystem::locate::descend;
 use crate::flatpak::reference::Id;
 use crate::message::{Notice, shown};
-use crate::sandbox::{SandboxError, open_path};
+use crate::sandbox::{Sandbox, SandboxError, open_path};
 
 /// Why there is no meeting place.
 #[derive(Debug, thiserror::Error)]
@@ -57,10 +57,25 @@ pub(super) fn is_member(name: &str) -> bool {
 
 /// The symlinks of the runtime directory inside: their names and what they say (R93). `members` are the
 /// names of what is provided in `/run/flatpak`.
-pub fn members(members: &BTreeSet<String>) -> impl Iterator<Item = (&str, String)> {
+fn members(members: &BTreeSet<String>) -> impl Iterator<Item = (&str, String)> {
     let info = ("flatpak-info", String::from("../../../.flatpak-info"));
     let members = members.iter().map(|name| (name.as_str(), format!("../../flatpak/{name}")));
     [info].into_iter().chain(members)
+}
+
+/// Makes the symlinks of the runtime directory inside, where that is the sandbox's own (R93).
+///
+/// # Errors
+/// If one of them breaks a rule.
+pub fn make_members(
+    members: &BTreeSet<String>,
+    directory: &Path,
+    sandbox: &mut Sandbox,
+) -> Result<(), SandboxError> {
+    for (name, target) in self::members(members) {
+        sandbox.symlink(Path::new(&target), &directory.join(name))?;
+    }
+    Ok(())
 }
 
 /// Makes the symlinks of the runtime directory inside, in the directory that is mounted there (R93).
