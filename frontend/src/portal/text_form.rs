@@ -5,6 +5,7 @@
 mod parse;
 mod print;
 mod types;
+pub(crate) mod word;
 
 use std::num::ParseFloatError;
 
