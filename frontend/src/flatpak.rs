@@ -8,6 +8,7 @@ pub mod choice;
 pub mod context;
 pub mod data;
 pub mod date;
+pub mod dconf;
 pub mod deploy;
 pub mod deploy_data;
 pub mod directory;

@@ -1,9 +1,11 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! The little of GLib's serialised form that the files of an installation need: texts, and containers
-//! of parts whose length varies.
+//! GLib's serialised form of values, as far as the files of an installation and settings need it.
 //!
 //! Written after the GVariant specification. Reading is total: what does not fit is nothing, and no
 //! part is ever longer than what it is read from.
+
+mod kind;
+mod text;
 
 use std::str::from_utf8;
 
@@ -128,12 +130,14 @@ pub struct Value<'a> {
 }
 
 impl<'a> Value<'a> {
-    /// The type stands behind the value and a zero.
-    fn read(bytes: &'a [u8]) -> Option<Self> {
+    /// Reads a value of any type, whose type stands behind it and a zero.
+    #[must_use]
+    pub fn read(bytes: &'a [u8]) -> Option<Self> {
         let zero = bytes.iter().rposition(|byte| *byte == 0)?;
         let (value, kind) = bytes.split_at_checked(zero)?;
         let kind = from_utf8(kind.get(1..)?).ok()?;
-        Some(Self { bytes: value, kind })
+        let (_, more) = kind::first(kind)?;
+        more.is_empty().then_some(Self { bytes: value, kind })
     }
 
     /// The value, if it is a text.

@@ -25,6 +25,7 @@ use super::choice::{self, Choice};
 use super::context::condition::Conditions;
 use super::context::{Context, Resolved};
 use super::data::DataDirectory;
+use super::dconf;
 use super::deploy::{Deploy, DeployError};
 use super::files::{self, PassedObject, Session, Wanted as WantedFiles};
 use super::forward::{Documents, View, forward};
@@ -188,6 +189,10 @@ pub fn plan(
     let certificates =
         layout::prepare(base, &host, &without, &mut sandbox, &mut environment, &mut notices)?
             .pkcs11;
+
+    if let Some(app) = &opened.app {
+        dconf::prepare(id, &app.metadata, data.as_ref(), caller, &mut sandbox, &mut notices)?;
+    }
 
     let instances = Instances::create(caller)?;
     let instance = instances.allocate()?;
