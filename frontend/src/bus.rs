@@ -6,9 +6,11 @@
 
 pub mod address;
 pub(crate) mod connection;
+pub mod kind;
 pub(crate) mod message;
 #[cfg(test)]
 pub(crate) mod mock;
+pub mod program;
 
 use std::os::fd::BorrowedFd;
 use std::time::Duration;

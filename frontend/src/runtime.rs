@@ -40,21 +40,7 @@ pub fn prepare(
     network: bool,
     sandbox: &mut Sandbox,
 ) -> Result<Exports, SandboxError> {
-    let mut shown = Vec::new();
-    for path in SYSTEM {
-        if let Some(object) = open_existing(Path::new(path))? {
-            sandbox.bind_descriptor(object, Path::new(path), Path::new(path), Access::ReadOnly)?;
-            shown.push(Path::new(path));
-        }
-    }
-    for path in LINKED {
-        if let Ok(target) = std::fs::read_link(path) {
-            sandbox.symlink(&target, Path::new(path))?;
-        } else if let Some(object) = open_existing(Path::new(path))? {
-            sandbox.bind_descriptor(object, Path::new(path), Path::new(path), Access::ReadOnly)?;
-            shown.push(Path::new(path));
-        }
-    }
+    let shown = show_system(sandbox)?;
 
     sandbox.push(Operation::Proc { destination: place(Path::new("/proc"))?, protect: true });
     show_sys(sandbox)?;
@@ -74,6 +60,29 @@ pub fn prepare(
         show_resolver(&mut exports)?;
     }
     Ok(exports)
+}
+
+/// Shows the programs and settings of the host, and gives the directories that they are in.
+///
+/// # Errors
+/// [`SandboxError`].
+pub fn show_system(sandbox: &mut Sandbox) -> Result<Vec<&'static Path>, SandboxError> {
+    let mut shown = Vec::new();
+    for path in SYSTEM {
+        if let Some(object) = open_existing(Path::new(path))? {
+            sandbox.bind_descriptor(object, Path::new(path), Path::new(path), Access::ReadOnly)?;
+            shown.push(Path::new(path));
+        }
+    }
+    for path in LINKED {
+        if let Ok(target) = std::fs::read_link(path) {
+            sandbox.symlink(&target, Path::new(path))?;
+        } else if let Some(object) = open_existing(Path::new(path))? {
+            sandbox.bind_descriptor(object, Path::new(path), Path::new(path), Access::ReadOnly)?;
+            shown.push(Path::new(path));
+        }
+    }
+    Ok(shown)
 }
 
 /// Shows what everyone may know of the machine, where the caller may (R84).

@@ -12,6 +12,7 @@ use rustix::net::{AddressFamily, SocketAddrUnix, SocketFlags, SocketType, connec
 use super::finding::{Finding, Remedy};
 use super::root::Root;
 use crate::bus::address::Address;
+use crate::bus::program;
 
 /// Directories the session is described by, from the environment.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -24,6 +25,8 @@ pub(super) struct Session {
     pub(super) path: Vec<PathBuf>,
     /// `DBUS_SESSION_BUS_ADDRESS`.
     pub(super) bus: Option<OsString>,
+    /// `FLATPAK_DBUSPROXY`.
+    pub(super) proxy: Option<OsString>,
 }
 
 impl Session {
@@ -43,6 +46,7 @@ impl Session {
             data: home.into_iter().chain(list(&shared)).collect(),
             path: variable("PATH").map(|path| list(&path)).unwrap_or_default(),
             bus: variable("DBUS_SESSION_BUS_ADDRESS"),
+            proxy: variable(program::VARIABLE),
         }
     }
 }

@@ -9,6 +9,7 @@ use super::root::fake::Machine;
 use super::text::tests::rendered;
 use super::user_namespaces::Step;
 use super::*;
+use crate::bus::program::Version;
 
 const WORKS: user_namespaces::Trial = user_namespaces::Trial::Works { attaches_detached: false };
 
@@ -51,7 +52,7 @@ fn trials(machine: &Machine) -> Trials {
         session: Session { data: vec!["/usr/share".into()], ..Session::default() },
         systemd: Ok(()),
         bus: Ok(()),
-        proxy: Proxy::Version("/usr/bin/xdg-dbus-proxy".into(), [0, 1, 8]),
+        proxy: Proxy::Version("/usr/bin/xdg-dbus-proxy".into(), Version([0, 1, 8])),
     }
 }
 

@@ -6,33 +6,8 @@
 use super::judgement::Ability::{See, Talk};
 use super::judgement::{Ability, Judgement};
 use super::risk::Risk;
+use crate::bus::kind::Kind as Bus;
 use crate::flatpak::context::bus::{BusName, BusPolicy};
-
-/// Which bus.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub enum Bus {
-    /// The user's session.
-    Session,
-    /// The system.
-    System,
-    /// What screen readers use.
-    Accessibility,
-}
-
-impl Bus {
-    /// Every bus.
-    pub const ALL: [Self; 3] = [Self::Session, Self::System, Self::Accessibility];
-
-    /// What people read.
-    #[must_use]
-    pub const fn word(self) -> &'static str {
-        match self {
-            Self::Session => "session bus",
-            Self::System => "system bus",
-            Self::Accessibility => "accessibility bus",
-        }
-    }
-}
 
 /// A name that is known: the name, how risky it is to talk to it, what it does, as the end of a
 /// sentence that begins with 'it can'.

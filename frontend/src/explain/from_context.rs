@@ -8,10 +8,10 @@
 use std::collections::BTreeSet;
 use std::ffi::OsString;
 
-use super::bus::Bus;
 use super::grant::{Grant, Source, Subject, Withdrawn};
 use super::provenance::{Layer, Said, provenance};
 use super::thing::Thing;
+use crate::bus::kind::Kind as Bus;
 use crate::filesystem::token::{Access, Place};
 use crate::flatpak::context::area::Area;
 use crate::flatpak::context::bus::{BusName, BusPolicies, BusPolicy};

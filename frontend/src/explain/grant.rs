@@ -252,7 +252,7 @@ pub struct Withdrawn {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::explain::bus::Bus;
+    use crate::bus::kind::Kind as Bus;
     use crate::flatpak::context::area::Area;
     use crate::flatpak::context::bus::{BusName, BusPolicy};
 

@@ -6,7 +6,7 @@ use std::path::PathBuf;
 
 use serde::Serialize;
 
-use super::bus::Bus;
+use crate::bus::kind::Kind as Bus;
 use crate::filesystem::token::{Access, Place};
 use crate::flatpak::context::FALLBACK_X11;
 use crate::flatpak::context::area::Area;
