@@ -32,6 +32,7 @@ pub(super) const ABSENT: [u32; 9] = [
 
 /// Socket families that are always allowed (R175): unspecified, local, IPv4, IPv6, netlink.
 const FAMILIES: [u32; 5] = [0, 1, 2, 10, 16];
+const FAMILY_LOCAL: u32 = 1;
 const FAMILY_CAN: u32 = 29;
 const FAMILY_BLUETOOTH: u32 = 31;
 
@@ -104,7 +105,7 @@ fn rules(abi: &Abi, policy: &Policy) -> Vec<Instruction> {
         program.extend(when(number, vec![refuse(Errno::NOSYS)]));
     }
 
-    let mut families = FAMILIES.to_vec();
+    let mut families = if policy.only_local { vec![FAMILY_LOCAL] } else { FAMILIES.to_vec() };
     families.extend(policy.canbus.then_some(FAMILY_CAN));
     families.extend(policy.bluetooth.then_some(FAMILY_BLUETOOTH));
     let mut socket = vec![load(FIRST_ARGUMENT_LOW)];
