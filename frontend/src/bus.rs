@@ -6,11 +6,14 @@
 
 pub mod address;
 pub(crate) mod connection;
+pub mod filter;
 pub mod kind;
 pub(crate) mod message;
 #[cfg(test)]
 pub(crate) mod mock;
 pub mod program;
+pub mod proxy;
+pub mod supply;
 
 use std::os::fd::BorrowedFd;
 use std::time::Duration;

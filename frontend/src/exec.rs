@@ -4,6 +4,7 @@
 //! A function of the options, the caller and the files of the host; it starts nothing and changes
 //! nothing but what `:create`, `--name` and `--persist` ask to be made.
 
+mod buses;
 mod directory;
 mod error;
 mod passed;
@@ -19,6 +20,8 @@ use stockade_protocol::text::Hostname;
 pub use error::ExecError;
 pub use passed::{Passed, inherit};
 
+use crate::bus::proxy::Pending;
+use crate::bus::supply;
 use crate::caller::Caller;
 use crate::command;
 use crate::device;
@@ -72,6 +75,8 @@ pub struct Options {
 pub struct Plan {
     /// The sandbox.
     pub sandbox: Sandbox,
+    /// What filters its message buses, to be started.
+    pub proxy: Option<Pending>,
     /// What the user should know.
     pub notices: Vec<Notice>,
 }
@@ -115,6 +120,8 @@ pub fn plan(options: &Options, caller: &Caller, passed: Vec<Passed>) -> Result<P
         members: &mut members,
     };
     let sockets = socket::prepare(permissions, &mut wiring)?;
+    wiring.notices.extend(buses::warning(permissions));
+    let proxy = supply::prepare(buses::wanted(permissions)?, &mut wiring)?;
     if !runtime_directory_is_shared {
         socket::link(&members, caller, &mut sandbox)?;
     }
@@ -131,7 +138,7 @@ pub fn plan(options: &Options, caller: &Caller, passed: Vec<Passed>) -> Result<P
     for Passed { number, descriptor } in passed {
         sandbox.pass(descriptor, number)?;
     }
-    Ok(Plan { sandbox, notices })
+    Ok(Plan { sandbox, proxy, notices })
 }
 
 fn namespaces(options: &Options, sandbox: &mut Sandbox) -> Result<(), ExecError> {

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! Starts the helper, hands it the sandbox, and stays until the payload has ended.
 
+use std::cell::RefCell;
 use std::io::Write as _;
 use std::os::fd::{AsFd, OwnedFd};
 use std::path::{Path, PathBuf};
@@ -16,6 +17,7 @@ use stockade_protocol::Event;
 use stockade_protocol::event::{Call, Exit, Failure, Missing, Mode, NamespaceId, Stage};
 use stockade_protocol::request::Group;
 
+use crate::attendant::Attendant;
 use crate::child::Child;
 use crate::explanation;
 use crate::helper_path;
@@ -56,6 +58,8 @@ pub struct Options<'a> {
     /// What else is to be done when the sandbox is up: told its first process and the namespaces that
     /// were made. Payloads that must not run before that wait at a gate of the request's.
     pub on_start: Option<&'a OnStart<'a>>,
+    /// What serves the payload, to be looked after.
+    pub attendant: Option<&'a RefCell<Attendant>>,
 }
 
 /// How the payload ended.
@@ -328,11 +332,20 @@ impl<'a> Launch<'a> {
 
     /// Waits for events or signals; tells which came.
     fn wait(&self) -> Result<(bool, bool), LaunchError> {
+        let (events, signals, beside) = self.poll()?;
+        if let Some(attendant) = self.options.attendant.filter(|_| beside) {
+            attendant.borrow_mut().attend();
+        }
+        Ok((events, signals))
+    }
+
+    /// Waits for the helper, signals, or what serves the payload; tells who wants something.
+    fn poll(&self) -> Result<(bool, bool, bool), LaunchError> {
         let (socket, signals) = (self.helper.events.socket(), self.helper.signals.as_fd());
-        let mut fds = [
-            PollFd::from_borrowed_fd(socket, PollFlags::IN),
-            PollFd::from_borrowed_fd(signals, PollFlags::IN),
-        ];
+        let attendant = self.options.attendant.map(RefCell::borrow);
+        let beside = attendant.iter().flat_map(|attendant| attendant.sources());
+        let all = [socket, signals].into_iter().chain(beside);
+        let mut fds: Vec<_> = all.map(|fd| PollFd::from_borrowed_fd(fd, PollFlags::IN)).collect();
         let until = self.early.map(|(_, until)| until.saturating_duration_since(Instant::now()));
         let until = until.and_then(|until| until.try_into().ok());
         match (rustix::event::poll(&mut fds, until.as_ref()), self.early) {
@@ -341,8 +354,9 @@ impl<'a> Launch<'a> {
             (Ok(_) | Err(Errno::INTR), _) => {}
             (Err(errno), _) => return Err(LaunchError::Connection(errno)),
         }
-        let [socket, signals] = fds;
-        Ok((!socket.revents().is_empty(), !signals.revents().is_empty()))
+        let mut came = fds.iter().map(|fd| !fd.revents().is_empty());
+        let (events, signals) = (came.next() == Some(true), came.next() == Some(true));
+        Ok((events, signals, came.any(|came| came)))
     }
 
     fn pass_signals_on(&mut self) {

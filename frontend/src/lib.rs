@@ -4,6 +4,7 @@
 //! Everything in this crate runs with the user's own rights.
 #![forbid(unsafe_code)]
 
+pub mod attendant;
 mod bpf;
 #[cfg(feature = "exec")]
 pub mod bus;

@@ -8,6 +8,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::ffi::{OsStr, OsString};
 
 use crate::filesystem::token::{Access, Place};
+use crate::flatpak::context::bus::{BusName, BusPolicies, BusPolicy};
 use crate::message::shown;
 
 /// A word that is no value of its kind.
@@ -23,17 +24,6 @@ pub enum WordError {
         kind: &'static str,
         /// What would be right, separated by commas.
         valid: String,
-    },
-    /// A message bus, which this command cannot filter yet.
-    #[error(
-        "cannot share the {} with the sandbox\n\
-         a message bus without a filter is a way out of the sandbox, and there is no filter here yet\n\
-         leave the option out",
-        shown(word)
-    )]
-    Bus {
-        /// The word.
-        word: OsString,
     },
 }
 
@@ -102,6 +92,10 @@ words! {
         Cups = "cups",
         /// The GnuPG agent.
         GpgAgent = "gpg-agent",
+        /// The whole session bus.
+        SessionBus = "session-bus",
+        /// The whole system bus.
+        SystemBus = "system-bus",
     }
 }
 
@@ -137,19 +131,6 @@ words! {
     }
 }
 
-impl Socket {
-    /// The value that a word stands for, as `exec` takes it.
-    ///
-    /// # Errors
-    /// [`WordError`].
-    pub fn parse_without_buses(word: &OsStr) -> Result<Self, WordError> {
-        if word == "session-bus" || word == "system-bus" {
-            return Err(WordError::Bus { word: word.into() });
-        }
-        Self::parse(word)
-    }
-}
-
 /// Everything a sandbox may reach beyond the private minimum.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Permissions {
@@ -167,6 +148,10 @@ pub struct Permissions {
     pub persist: BTreeSet<String>,
     /// Variables that are set, or unset where there is no value.
     pub environment: BTreeMap<OsString, Option<OsString>>,
+    /// Names on the session bus, with what may be done with them.
+    pub session_names: BusPolicies,
+    /// Names on the system bus.
+    pub system_names: BusPolicies,
 }
 
 /// One step from one set of permissions to the next.
@@ -190,6 +175,10 @@ pub enum Change {
     Persist(String),
     /// `--env`, `--unset-env`.
     Variable(OsString, Option<OsString>),
+    /// `--own-name`, `--talk-name`, `--no-talk-name`.
+    SessionName(BusName, BusPolicy),
+    /// The same of the system bus.
+    SystemName(BusName, BusPolicy),
 }
 
 impl Permissions {
@@ -226,6 +215,8 @@ impl Permissions {
             Change::Variable(name, value) => {
                 self.environment.insert(name, value);
             }
+            Change::SessionName(name, policy) => self.session_names.set(name, policy),
+            Change::SystemName(name, policy) => self.system_names.set(name, policy),
         }
     }
 
@@ -267,10 +258,19 @@ mod tests {
     }
 
     #[test]
-    fn buses_are_refused_with_the_reason() {
-        let error = Socket::parse_without_buses(OsStr::new("session-bus")).unwrap_err();
-        assert_eq!(error, WordError::Bus { word: "session-bus".into() });
-        assert!(Socket::parse_without_buses(OsStr::new("cups")).is_ok());
+    fn r47_the_last_policy_for_a_name_counts() {
+        let name = BusName::new("a.b").unwrap();
+        let mut permissions = Permissions::default();
+        for policy in [BusPolicy::Own, BusPolicy::Talk] {
+            permissions.apply(Change::SessionName(name.clone(), policy));
+        }
+        assert_eq!(
+            permissions.session_names.granted().collect::<Vec<_>>(),
+            [(&name, BusPolicy::Talk)]
+        );
+        permissions.apply(Change::SessionName(name, BusPolicy::None));
+        assert_eq!(permissions.session_names.granted().count(), 0);
+        assert_eq!(permissions.system_names, BusPolicies::default());
     }
 
     #[test]

@@ -17,6 +17,7 @@ use std::process::{Command, Stdio};
 use rustix::fs::FileType;
 use stockade_protocol::request::Access;
 
+use crate::bus::kind::Kind;
 use crate::caller::Caller;
 use crate::device;
 use crate::environment::Environment;
@@ -67,9 +68,9 @@ pub fn prepare(permissions: &Permissions, wiring: &mut Wiring) -> Result<Outcome
     let network = permissions.network();
     let mut outcome = Outcome::default();
 
-    // There are no buses yet (R199).
-    for name in ["DBUS_SESSION_BUS_ADDRESS", "DBUS_SYSTEM_BUS_ADDRESS", "AT_SPI_BUS_ADDRESS"] {
-        wiring.environment.unset_inherited(name);
+    // Whoever gives a bus sets its variable afterwards.
+    for kind in Kind::ALL {
+        wiring.without(&[kind.variable()]);
     }
 
     if granted(Socket::Wayland) {
@@ -164,12 +165,12 @@ impl Wiring<'_> {
     }
 
     /// Something that was asked for is not there.
-    fn leave_out(&mut self, what: &str, why: &str) {
+    pub(crate) fn leave_out(&mut self, what: &str, why: &str) {
         self.notices.push(Notice::Detail(format!("left out {what}: {why}")));
     }
 
     /// Binds the socket at `source` to `destination`; false, and a notice, if there is none.
-    fn bind(
+    pub(crate) fn bind(
         &mut self,
         what: &str,
         source: &Path,

@@ -109,7 +109,7 @@ fn try_run(matches: ArgMatches) -> Result<u8, Failure> {
     notices.extend(given.notices);
     notices.append(&mut left);
     let plan = build::plan(options, &caller, &installations, notices).map_err(Box::new)?;
-    let Plan { mut sandbox, instance, notices } = plan;
+    let Plan { mut sandbox, instance, notices, .. } = plan;
     sandbox.request.payload.limits.extend(limit);
     // R169.
     sandbox.request.payload.ignored_signals = ignored;

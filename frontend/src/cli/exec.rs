@@ -12,12 +12,14 @@ use clap::builder::ValueParser;
 use clap::{Arg, ArgAction, ArgMatches, Command, value_parser};
 
 use super::limit;
+use crate::bus::proxy::{Proxy, ProxyError};
 use crate::caller::{Caller, CallerError};
 use crate::command::CommandError;
 use crate::descriptor::{self, DescriptorError};
 use crate::descriptor_limit;
 use crate::exec::{self, ExecError};
 use crate::filesystem::token::{self, Access, PersistError, Place, Suffix, TokenError};
+use crate::flatpak::context::bus::{BusName, BusNameError, BusPolicy};
 use crate::home::{Name, NameError};
 use crate::launch::{self, FAILED, Helper, NOT_FOUND};
 use crate::message::{self, shown};
@@ -45,6 +47,9 @@ pub enum UsageError {
     /// No limit.
     #[error(transparent)]
     Limit(#[from] LimitError),
+    /// No name on a bus.
+    #[error(transparent)]
+    BusName(#[from] BusNameError),
     /// No assignment.
     #[error(
         "cannot set '{}'\nit is not of the form VARIABLE=VALUE\nwrite --env=VARIABLE=VALUE",
@@ -73,7 +78,7 @@ struct Permission {
     change: fn(&OsStr) -> Result<Change, UsageError>,
 }
 
-const PERMISSIONS: [Permission; 13] = [
+const PERMISSIONS: [Permission; 19] = [
     Permission {
         name: "share",
         value: "WHAT",
@@ -116,14 +121,50 @@ const PERMISSIONS: [Permission; 13] = [
         name: "socket",
         value: "SOCKET",
         help: "Reach a service: wayland, x11, fallback-x11, pulseaudio, ssh-auth, pcsc, cups, \
-               gpg-agent",
-        change: |word| Ok(Change::Socket(Socket::parse_without_buses(word)?, true)),
+               gpg-agent, session-bus, system-bus",
+        change: |word| Ok(Change::Socket(Socket::parse(word)?, true)),
     },
     Permission {
         name: "nosocket",
         value: "SOCKET",
         help: "Take --socket back",
-        change: |word| Ok(Change::Socket(Socket::parse_without_buses(word)?, false)),
+        change: |word| Ok(Change::Socket(Socket::parse(word)?, false)),
+    },
+    Permission {
+        name: "own-name",
+        value: "NAME",
+        help: "Own a name on the session bus, which is filtered",
+        change: |name| Ok(Change::SessionName(bus_name(name)?, BusPolicy::Own)),
+    },
+    Permission {
+        name: "talk-name",
+        value: "NAME",
+        help: "Talk to a name on the session bus, which is filtered",
+        change: |name| Ok(Change::SessionName(bus_name(name)?, BusPolicy::Talk)),
+    },
+    Permission {
+        name: "no-talk-name",
+        value: "NAME",
+        help: "Take --own-name and --talk-name back",
+        change: |name| Ok(Change::SessionName(bus_name(name)?, BusPolicy::None)),
+    },
+    Permission {
+        name: "system-own-name",
+        value: "NAME",
+        help: "Own a name on the system bus, which is filtered",
+        change: |name| Ok(Change::SystemName(bus_name(name)?, BusPolicy::Own)),
+    },
+    Permission {
+        name: "system-talk-name",
+        value: "NAME",
+        help: "Talk to a name on the system bus, which is filtered",
+        change: |name| Ok(Change::SystemName(bus_name(name)?, BusPolicy::Talk)),
+    },
+    Permission {
+        name: "system-no-talk-name",
+        value: "NAME",
+        help: "Take --system-own-name and --system-talk-name back",
+        change: |name| Ok(Change::SystemName(bus_name(name)?, BusPolicy::None)),
     },
     Permission {
         name: "device",
@@ -182,6 +223,12 @@ const PERMISSIONS: [Permission; 13] = [
         },
     },
 ];
+
+fn bus_name(text: &OsStr) -> Result<BusName, BusNameError> {
+    // What is no text is no name either.
+    let name = text.to_str().ok_or_else(|| BusNameError { text: text.to_owned() })?;
+    BusName::new(name)
+}
 
 /// Adds the options of `stockade exec` to its command.
 #[must_use]
@@ -338,6 +385,8 @@ enum Failure {
     #[error(transparent)]
     Systemd(#[from] SystemdError),
     #[error(transparent)]
+    Proxy(#[from] ProxyError),
+    #[error(transparent)]
     Launch(#[from] launch::LaunchError),
 }
 
@@ -351,7 +400,8 @@ impl Failure {
             | Self::Exec(_)
             | Self::Descriptor(_)
             | Self::Json(_)
-            | Self::Systemd(_) => FAILED,
+            | Self::Systemd(_)
+            | Self::Proxy(_) => FAILED,
         }
     }
 }
@@ -383,19 +433,31 @@ fn try_run(matches: ArgMatches) -> Result<u8, Failure> {
         confine(&arguments)?;
         Some(Helper::start()?)
     };
-    let mut plan = exec::plan(&arguments.options, &Caller::current()?, passed)?;
+    let caller = Caller::current()?;
+    let mut plan = exec::plan(&arguments.options, &caller, passed)?;
     plan.sandbox.request.payload.limits.extend(limit);
-    message::notices(&plan.notices, arguments.verbose);
     let Some(helper) = helper else {
+        message::notices(&plan.notices, arguments.verbose);
         let mut text = serde_json::to_string_pretty(&plan.sandbox.request)?;
         text.push('\n');
         return Ok(super::print(&text));
+    };
+    let proxy = plan.proxy.map(|proxy| proxy.start(&caller, &mut plan.notices)).transpose()?;
+    message::notices(&plan.notices, arguments.verbose);
+    if let Some(proxy) = &proxy {
+        proxy.mount(&mut plan.sandbox)?;
+    }
+    let on_start = |_: u32, _: &[_]| {
+        if let Some(proxy) = &proxy {
+            proxy.hide();
+        }
     };
     let options = launch::Options {
         die_with_parent: arguments.die_with_parent,
         json_status,
         verbose: arguments.verbose,
-        on_start: None,
+        on_start: Some(&on_start),
+        attendant: proxy.as_ref().map(Proxy::attendant),
     };
     Ok(helper.run(plan.sandbox, &options)?.exit_code())
 }
@@ -499,7 +561,9 @@ mod tests {
         for argument in [
             "--share=net",
             "--socket=bus",
-            "--socket=system-bus",
+            "--talk-name=not a name",
+            "--own-name=a",
+            "--system-talk-name=:1.2",
             "--device=gpu",
             "--allow=all",
             "--filesystem=/a:wr",

@@ -121,7 +121,7 @@ fn read_word(number: u64) -> bool {
     };
     let said = |error: &dyn std::fmt::Display| error.to_string();
     text(Share::parse(&word).map(drop).map_err(|error| said(&error)));
-    text(Socket::parse_without_buses(&word).map(drop).map_err(|error| said(&error)));
+    text(Socket::parse(&word).map(drop).map_err(|error| said(&error)));
     text(Device::parse(&word).map(drop).map_err(|error| said(&error)));
     text(Feature::parse(&word).map(drop).map_err(|error| said(&error)));
     text(Limit::parse(&word).map(drop).map_err(|error| said(&error)));

@@ -12,6 +12,8 @@ use clap::{Arg, ArgAction, ArgMatches, Command, value_parser};
 use super::context::{self, OptionError};
 use super::inheritance::inherited;
 use super::installations;
+use crate::bus::kind::Kind;
+use crate::bus::proxy::{Proxy, ProxyError};
 use crate::bwrap::signals;
 use crate::caller::{Caller, CallerError};
 use crate::descriptor::{self, DescriptorError};
@@ -23,7 +25,7 @@ use crate::flatpak::installation::Installations;
 use crate::flatpak::layout::base::Substitute;
 use crate::flatpak::plan::Plan;
 use crate::flatpak::reference::{Arch, Branch, ReferenceError, Wanted};
-use crate::flatpak::run::{self, RunError};
+use crate::flatpak::run::{self, RunError, buses};
 use crate::flatpak::sudo::{self, SudoError};
 use crate::flatpak::tree::{Tree, TreeError};
 use crate::launch::{self, Helper};
@@ -74,10 +76,20 @@ pub fn arguments(command: Command) -> Command {
         .arg(number("bind-fd", "Show this object where it is").action(ArgAction::Append))
         .arg(number("ro-bind-fd", "The same, read-only").action(ArgAction::Append))
         .arg(number("instance-id-fd", "Write the number of the instance to this descriptor"))
+        .arg(
+            flag("session-bus", "Give a filtered session bus in --sandbox too")
+                .overrides_with("no-session-bus"),
+        )
+        .arg(flag("no-session-bus", "Give no session bus").overrides_with("session-bus"))
+        .arg(
+            flag("a11y-bus", "Give a filtered accessibility bus in --sandbox too")
+                .overrides_with("no-a11y-bus"),
+        )
+        .arg(flag("no-a11y-bus", "Give no accessibility bus").overrides_with("a11y-bus"))
+        .arg(flag("log-session-bus", "Tell every message on the session bus"))
+        .arg(flag("log-system-bus", "Tell every message on the system bus"))
+        .arg(flag("log-a11y-bus", "Tell every message on the accessibility bus"))
         .arg(flag("no-documents-portal", "Give no access to the documents portal"))
-        // There are none that could be left out.
-        .arg(flag("no-session-bus", "Give no session bus"))
-        .arg(flag("no-a11y-bus", "Give no accessibility bus"))
         .arg(super::limit::argument())
         .arg(flag("verbose", "Say what was left out").short('v'));
     context::arguments(command).arg(
@@ -116,6 +128,8 @@ enum Failure {
     Limit(#[from] LimitError),
     #[error(transparent)]
     Systemd(#[from] SystemdError),
+    #[error(transparent)]
+    Proxy(#[from] ProxyError),
     #[error(transparent)]
     Launch(#[from] launch::LaunchError),
 }
@@ -156,7 +170,7 @@ fn try_run(matches: ArgMatches) -> Result<u8, Failure> {
     notices.extend(given.notices);
     notices.append(&mut left);
     let plan = run::plan(&wanted, options, &caller, &installations, notices).map_err(Box::new)?;
-    let Plan { mut sandbox, instance, mut notices } = plan;
+    let Plan { mut sandbox, instance, proxy, mut notices } = plan;
     // R151: before there is a process that is to be in it.
     let scope = Scope::new("flatpak", OsStr::new(wanted.id.as_str()), &instance.id.to_string());
     notices.extend(systemd::join(&scope, &limits)?);
@@ -166,10 +180,18 @@ fn try_run(matches: ArgMatches) -> Result<u8, Failure> {
     for Passed { number, descriptor } in passed {
         sandbox.pass(descriptor, number).map_err(|error| Box::new(RunError::from(error)))?;
     }
+    // R75: in the scope, and ready before the sandbox is.
+    let proxy = proxy.map(|proxy| proxy.start(&caller, &mut notices)).transpose()?;
     message::notices(&notices, verbose);
 
     let helper = Helper::start()?;
+    if let Some(proxy) = &proxy {
+        proxy.mount(&mut sandbox)?;
+    }
     let on_start = |init: u32, namespaces: &[_]| {
+        if let Some(proxy) = &proxy {
+            proxy.hide();
+        }
         instance.started(init, namespaces);
         if let Some(descriptor) = &instance_id {
             tell(descriptor, &instance.id.to_string());
@@ -179,6 +201,7 @@ fn try_run(matches: ArgMatches) -> Result<u8, Failure> {
         die_with_parent,
         verbose,
         on_start: Some(&on_start),
+        attendant: proxy.as_ref().map(Proxy::attendant),
         ..launch::Options::default()
     };
     Ok(helper.run(sandbox, &options)?.exit_code())
@@ -244,5 +267,27 @@ fn options(
         app_instead,
         usr_instead,
         passed,
+        buses: buses(matches),
     })
+}
+
+/// What was typed about buses.
+fn buses(matches: &ArgMatches) -> buses::Options {
+    let either = |yes, no| match (matches.get_flag(yes), matches.get_flag(no)) {
+        (_, true) => Some(false),
+        (true, false) => Some(true),
+        (false, false) => None,
+    };
+    let logs = [
+        ("log-session-bus", Kind::Session),
+        ("log-system-bus", Kind::System),
+        ("log-a11y-bus", Kind::Accessibility),
+    ];
+    let logs = logs.into_iter().filter(|(name, _)| matches.get_flag(name));
+    buses::Options {
+        session: either("session-bus", "no-session-bus"),
+        accessibility: either("a11y-bus", "no-a11y-bus"),
+        log: logs.map(|(_, kind)| kind).collect(),
+        verbose: matches.get_flag("verbose"),
+    }
 }

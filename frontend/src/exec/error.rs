@@ -6,11 +6,13 @@ use std::path::PathBuf;
 
 use stockade_protocol::text::TextFault;
 
+use crate::bus::supply::SupplyError;
 use crate::command::CommandError;
 use crate::descriptor::DescriptorError;
 use crate::environment::EnvironmentError;
 use crate::filesystem::export::ExportError;
 use crate::filesystem::grant::GrantError;
+use crate::flatpak::context::bus::BusNameError;
 use crate::home::HomeError;
 use crate::message::shown;
 use crate::sandbox::SandboxError;
@@ -102,6 +104,12 @@ pub enum ExecError {
     /// A variable cannot be passed.
     #[error(transparent)]
     Environment(#[from] EnvironmentError),
+    /// A name on a bus cannot be one.
+    #[error(transparent)]
+    BusName(#[from] BusNameError),
+    /// A message bus cannot be shared.
+    #[error(transparent)]
+    Buses(#[from] SupplyError),
     /// There is no system call filter.
     #[error(transparent)]
     Seccomp(#[from] SeccompError),

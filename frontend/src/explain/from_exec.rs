@@ -8,6 +8,7 @@ use super::Explanation;
 use super::grant::{Source, Subject};
 use super::mount::{self, Mount, Use};
 use super::thing::Thing;
+use crate::bus::kind::Kind;
 use crate::caller::Caller;
 use crate::exec::{self, Options};
 use crate::filesystem::grant::path_of;
@@ -94,8 +95,17 @@ fn always(options: &Options) -> Vec<String> {
 }
 
 fn things(options: &Options, caller: &Caller) -> Vec<Thing> {
-    let Permissions { shares, sockets, devices, features, filesystems, persist, environment } =
-        &options.permissions;
+    let Permissions {
+        shares,
+        sockets,
+        devices,
+        features,
+        filesystems,
+        persist,
+        environment,
+        session_names,
+        system_names,
+    } = &options.permissions;
     let named = |area, word: &str| Thing::Named(area, word.to_owned());
     let mut things = Vec::new();
     things.extend(options.project.as_ref().map(|path| {
@@ -109,6 +119,10 @@ fn things(options: &Options, caller: &Caller) -> Vec<Thing> {
     let fallback = sockets.contains(&Socket::FallbackX11);
     let sockets = sockets.iter().filter(|it| **it != Socket::X11 || !fallback);
     things.extend(sockets.map(|it| named(Area::Sockets, it.word())));
+    for (bus, names) in [(Kind::Session, session_names), (Kind::System, system_names)] {
+        let granted = names.granted().map(|(name, policy)| Thing::Bus(bus, name.clone(), policy));
+        things.extend(granted);
+    }
     things.extend(devices.iter().map(|it| named(Area::Devices, it.word())));
     things.extend(features.iter().map(|it| named(Area::Features, it.word())));
     things.extend(options.pass.iter().map(|number| Thing::Descriptor(*number)));

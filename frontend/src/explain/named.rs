@@ -6,9 +6,7 @@ use std::ffi::OsStr;
 use super::judgement::Ability::{Read, See, Talk, Write};
 use super::judgement::Judgement;
 use super::risk::Risk;
-use crate::flatpak::context::area::{
-    Area, INHERIT_WAYLAND_SOCKET, PER_APP_DEV_SHM, SESSION_BUS, SYSTEM_BUS,
-};
+use crate::flatpak::context::area::{Area, INHERIT_WAYLAND_SOCKET, PER_APP_DEV_SHM};
 use crate::permission::{Device, Feature, Share, Socket};
 
 /// What is thought of a name. None if it is not known, and so gets a sandbox nothing (R38).
@@ -16,8 +14,6 @@ use crate::permission::{Device, Feature, Share, Socket};
 pub fn judge(area: Area, name: &str) -> Option<Judgement> {
     let word = OsStr::new(name);
     match (area, name) {
-        (Area::Sockets, SESSION_BUS) => Some(session_bus()),
-        (Area::Sockets, SYSTEM_BUS) => Some(system_bus()),
         (Area::Sockets, INHERIT_WAYLAND_SOCKET) => Some(socket(Socket::Wayland)),
         (Area::Features, PER_APP_DEV_SHM) => Some(shared_by_instances()),
         (Area::Shares, _) => Share::parse(word).ok().map(share),
@@ -111,6 +107,8 @@ fn socket(socket: Socket) -> Judgement {
             "It can decrypt and sign with your GnuPG keys",
             "the agent does so without asking as long as it remembers the passphrase",
         ),
+        Socket::SessionBus => session_bus(),
+        Socket::SystemBus => system_bus(),
     }
 }
 
@@ -122,7 +120,8 @@ fn session_bus() -> Judgement {
         "It can ask any program of your session to do anything",
         "systemd, terminals and others on the bus start programs outside the sandbox",
     )
-    .or("only the names that it needs: --talk-name=NAME for each; portals need no grant", &[])
+    .or_portal("portals need no grant")
+    .or("only the names that it needs: --talk-name=NAME for each", &[])
 }
 
 fn system_bus() -> Judgement {
@@ -291,6 +290,6 @@ mod tests {
             assert_eq!(judge(area, "nope"), None);
         }
         // A word of another list is not known in this one.
-        assert_eq!(judge(Area::Devices, SESSION_BUS), None);
+        assert_eq!(judge(Area::Devices, "session-bus"), None);
     }
 }

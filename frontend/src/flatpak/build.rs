@@ -43,6 +43,7 @@ use crate::caller::Caller;
 use crate::command;
 use crate::device;
 use crate::message::Notice;
+use crate::permission::Socket;
 use crate::sandbox::Sandbox;
 use crate::seccomp;
 use crate::socket::{self, Wiring};
@@ -201,7 +202,7 @@ pub fn plan(
     payload.umask = caller.umask;
     payload.directories = variables::starting_points(start.as_deref(), caller)?;
 
-    Ok(Plan { sandbox, instance: Running::new(instance, None), notices })
+    Ok(Plan { sandbox, instance: Running::new(instance, None), proxy: None, notices })
 }
 
 /// What the metadata ask for and the command line adds. Nobody's overrides are meant for a build, and
@@ -234,15 +235,19 @@ fn without_buses(
     conditions: &Conditions,
     notices: &mut Vec<Notice>,
 ) {
-    let typed = typed.resolve(conditions);
+    let typed = typed.resolve(conditions).permissions;
     let asked = [
-        ("session", resolved.session_bus || typed.session_policies.granted().next().is_some()),
-        ("system", resolved.system_bus || typed.system_policies.granted().next().is_some()),
+        ("session", Socket::SessionBus, &typed.session_names),
+        ("system", Socket::SystemBus, &typed.system_names),
     ];
-    for (name, _) in asked.into_iter().filter(|(_, asked)| *asked) {
+    let asked = asked.into_iter().filter(|(_, whole, names)| {
+        resolved.permissions.sockets.contains(whole) || names.granted().next().is_some()
+    });
+    for (name, _, _) in asked {
         notices.push(Notice::Warning(format!(
             "the build gets no {name} bus\n\
-             a message bus without a filter is a way out of the sandbox, and there is no filter here yet"
+             builds have none here\n\
+             use `flatpak build`, should it need one"
         )));
     }
 }

@@ -32,6 +32,9 @@ use crate::message::shown;
 /// Below the runtime directory.
 const DIRECTORY: &str = ".flatpak";
 
+/// The directory of the proxies' sockets, below the runtime directory.
+const PROXIES: &str = ".dbus-proxy";
+
 /// How many random numbers are tried (R140).
 const TRIES: usize = 1000;
 
@@ -125,9 +128,6 @@ pub enum InstanceError {
 pub struct Instances {
     path: PathBuf,
     directory: OwnedFd,
-    /// The runtime directory.
-    parent: OwnedFd,
-    parent_path: PathBuf,
     uid: u32,
     /// Whether it is the caller's own. Root may look at anyone's.
     own: bool,
@@ -143,7 +143,7 @@ impl Instances {
         let path = parent_path.join(DIRECTORY);
         let directory = file::make_directory(&parent, DIRECTORY, 0o755)
             .map_err(|errno| InstanceError::File { verb: "make", path: path.clone(), errno })?;
-        let instances = Self::of(caller, parent, parent_path, directory)?;
+        let instances = Self::of(caller, path.clone(), directory)?;
         if instances.own {
             Ok(instances)
         } else {
@@ -165,25 +165,17 @@ impl Instances {
             }
             found => found?,
         };
+        let path = parent_path.join(DIRECTORY);
         match file::open_directory(&parent, DIRECTORY) {
-            Ok(directory) => Self::of(caller, parent, parent_path, directory).map(Some),
+            Ok(directory) => Self::of(caller, path, directory).map(Some),
             Err(Errno::NOENT) => Ok(None),
-            Err(errno) => {
-                let path = parent_path.join(DIRECTORY);
-                Err(InstanceError::File { verb: "open", path, errno })
-            }
+            Err(errno) => Err(InstanceError::File { verb: "open", path, errno }),
         }
     }
 
-    fn of(
-        caller: &Caller,
-        parent: OwnedFd,
-        parent_path: PathBuf,
-        directory: OwnedFd,
-    ) -> Result<Self, InstanceError> {
-        let path = parent_path.join(DIRECTORY);
+    fn of(caller: &Caller, path: PathBuf, directory: OwnedFd) -> Result<Self, InstanceError> {
         let uid = caller.uid;
-        let mut instances = Self { path, directory, parent, parent_path, uid, own: false };
+        let mut instances = Self { path, directory, uid, own: false };
         let owner = instances.owner()?;
         instances.own = owner == uid;
         if instances.own || uid == 0 {
@@ -218,19 +210,6 @@ impl Instances {
         let made = file::make_directory(&self.directory, "wl", 0o700);
         let directory = made.map_err(|errno| self.failed("make", "wl", errno))?;
         Ok((directory, self.path.join("wl")))
-    }
-
-    /// The directory for the sockets of D-Bus proxies, with its path on the host; made if it is missing
-    /// (R147, R203).
-    ///
-    /// # Errors
-    /// [`InstanceError`].
-    pub fn proxy_directory(&self) -> Result<(OwnedFd, PathBuf), InstanceError> {
-        let path = self.parent_path.join(".dbus-proxy");
-        match file::make_directory(&self.parent, ".dbus-proxy", 0o700) {
-            Ok(directory) => Ok((directory, path)),
-            Err(errno) => Err(InstanceError::File { verb: "make", path, errno }),
-        }
     }
 
     /// Makes a new instance, after what has ended was collected (R140). It is held, so that nobody
@@ -274,6 +253,20 @@ impl Instances {
             Ok(Instance { id, path, directory, private, _reference: reference })
         };
         fill().map(Some).map_err(|errno| self.failed("make", &name, errno))
+    }
+}
+
+/// The directory for the sockets of D-Bus proxies, with its path on the host; made if it is missing
+/// (R147, R203).
+///
+/// # Errors
+/// [`InstanceError`].
+pub fn proxy_directory(caller: &Caller) -> Result<(OwnedFd, PathBuf), InstanceError> {
+    let (parent, path) = runtime_directory(caller)?;
+    let path = path.join(PROXIES);
+    match file::make_directory(&parent, PROXIES, 0o700) {
+        Ok(directory) => Ok((directory, path)),
+        Err(errno) => Err(InstanceError::File { verb: "make", path, errno }),
     }
 }
 
@@ -342,10 +335,11 @@ pub(crate) mod tests {
     #[test]
     fn r147_sockets_have_their_directories() {
         let scratch = Scratch::new();
-        let instances = Instances::create(&owner(&scratch)).unwrap();
+        let caller = owner(&scratch);
+        let instances = Instances::create(&caller).unwrap();
         for _ in 0..2 {
             let (_, wayland) = instances.wayland_directory().unwrap();
-            let (_, proxy) = instances.proxy_directory().unwrap();
+            let (_, proxy) = proxy_directory(&caller).unwrap();
             assert_eq!(wayland, scratch.join("run/.flatpak/wl"));
             assert_eq!(proxy, scratch.join("run/.dbus-proxy"));
             assert_eq!((mode(&wayland), mode(&proxy)), (0o700, 0o700));

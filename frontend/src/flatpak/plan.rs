@@ -7,6 +7,8 @@ use stockade_protocol::event::NamespaceId;
 
 use super::instance::application::ApplicationDirectory;
 use super::instance::{Instance, InstanceId};
+use super::run::gate::Gate;
+use crate::bus::proxy::Pending;
 use crate::message::Notice;
 use crate::sandbox::Sandbox;
 
@@ -26,6 +28,8 @@ pub struct Plan {
     pub sandbox: Sandbox,
     /// Its instance.
     pub instance: Running,
+    /// What filters its message buses, to be started.
+    pub proxy: Option<Pending>,
     /// What the user should know.
     pub notices: Vec<Notice>,
 }
@@ -36,13 +40,20 @@ pub struct Running {
     /// The number of it.
     pub id: InstanceId,
     held: RefCell<Option<(Instance, Option<ApplicationDirectory>)>>,
+    /// What it waits for (R342).
+    gate: Option<Gate>,
 }
 
 impl Running {
     /// An instance that is about to run, and what it shares with others of the same application.
     #[must_use]
     pub fn new(instance: Instance, shared: Option<ApplicationDirectory>) -> Self {
-        Self { id: instance.id(), held: RefCell::new(Some((instance, shared))) }
+        Self { id: instance.id(), held: RefCell::new(Some((instance, shared))), gate: None }
+    }
+
+    /// The same, which waits at a gate until others can know it.
+    pub(super) fn behind(self, gate: Gate) -> Self {
+        Self { gate: Some(gate), ..self }
     }
 
     /// Writes down that the sandbox is up (R142). From here on its first process holds the locks: one
@@ -51,6 +62,9 @@ impl Running {
         if let Some((instance, _)) = self.held.take() {
             // Whoever reads it copes with none.
             instance.write_started(init, namespaces).ok();
+        }
+        if let Some(gate) = &self.gate {
+            gate.open();
         }
     }
 }

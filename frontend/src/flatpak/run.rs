@@ -1,13 +1,13 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! An application in its sandbox: everything of an installation, the permissions and the session
 //! brought together, in the order that the rules have (R75).
-//!
-//! There are no message buses yet: an application finds none.
 
 mod attached;
+pub mod buses;
 mod description;
 mod documents;
 mod error;
+pub(super) mod gate;
 mod session;
 mod shelf;
 
@@ -20,10 +20,11 @@ use attached::Attached;
 use description::{Facts, describe};
 use documents::Portal;
 pub use error::RunError;
+use gate::Gate;
 
 use super::choice::{self, Choice};
+use super::context::Context;
 use super::context::condition::Conditions;
-use super::context::{Context, Resolved};
 use super::data::DataDirectory;
 use super::dconf;
 use super::deploy::{Deploy, DeployError};
@@ -81,6 +82,8 @@ pub struct Options {
     pub usr_instead: Option<Tree>,
     /// Objects that are shown where they are (R104).
     pub passed: Vec<PassedObject>,
+    /// Message buses.
+    pub buses: buses::Options,
 }
 
 /// What is run, opened.
@@ -146,7 +149,6 @@ pub fn plan(
     )?;
     let conditions = Conditions { has_wayland: socket::has_wayland(caller), has_usb_portal: false };
     let resolved = context.resolve(&conditions);
-    without_buses(&resolved, &mut notices);
     let previous = previous(&opened);
     let data = (opened.is_app() && !options.sandbox)
         .then(|| DataDirectory::prepare(id, &previous, caller, &mut notices))
@@ -274,6 +276,7 @@ pub fn plan(
         members: &mut members,
     };
     socket::prepare(&resolved.permissions, &mut wiring)?;
+    let proxy = buses::supply(&options.buses, id, options.sandbox, &resolved, info, &mut wiring)?;
     match &shared {
         Some(shared) => files::link_members(&shared.runtime()?.0, &members, &mut notices),
         None => {
@@ -294,7 +297,9 @@ pub fn plan(
     payload.umask = caller.umask;
     payload.directories = variables::starting_points(options.directory.as_deref(), caller)?;
 
-    Ok(Plan { sandbox, instance: Running::new(instance, shared), notices })
+    let gate = Gate::add(&mut sandbox)?;
+    let instance = Running::new(instance, shared).behind(gate);
+    Ok(Plan { sandbox, instance, proxy, notices })
 }
 
 /// All layers in one (R45, R46).
@@ -315,20 +320,6 @@ fn permissions_of(
     }
     context.merge(typed);
     Ok(context)
-}
-
-/// Says which buses an application will miss.
-fn without_buses(resolved: &Resolved, notices: &mut Vec<Notice>) {
-    let asked = [
-        ("session", resolved.session_bus || resolved.session_policies.granted().next().is_some()),
-        ("system", resolved.system_bus || resolved.system_policies.granted().next().is_some()),
-    ];
-    for (name, _) in asked.into_iter().filter(|(_, asked)| *asked) {
-        notices.push(Notice::Warning(format!(
-            "the application gets no {name} bus\n\
-             a message bus without a filter is a way out of the sandbox, and there is no filter here yet"
-        )));
-    }
 }
 
 /// Earlier names of the application, the newest first (R88).

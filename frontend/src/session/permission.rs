@@ -13,10 +13,11 @@ use zbus::names::UniqueName;
 
 use super::NAME;
 use crate::flatpak::context::bus::{BusName, BusPolicy};
-use crate::flatpak::context::{Context, ContextError, area};
+use crate::flatpak::context::{Context, ContextError};
 use crate::flatpak::instance::file;
 use crate::flatpak::instance::process::Process;
 use crate::keyfile::{KeyFile, KeyFileError};
+use crate::permission::Socket;
 
 /// What every sandbox of an application has in its root, and its proxy too (R331).
 const INFO: &str = ".flatpak-info";
@@ -98,7 +99,7 @@ fn info_of(pid: u32) -> Result<Option<Vec<u8>>, PermissionError> {
 /// Whether an application may talk to this service, by its permissions: by name, or to everybody.
 fn is_permitted(info: &[u8]) -> Result<bool, PermissionError> {
     let (context, _) = Context::read(&KeyFile::parse(info)?)?;
-    let unfiltered = context.sockets.get(area::SESSION_BUS).is_some_and(|permission| {
+    let unfiltered = context.sockets.get(Socket::SessionBus.word()).is_some_and(|permission| {
         permission.is_allowed() || permission.conditions().next().is_some()
     });
     let name = BusName::new(NAME).map_err(|error| PermissionError::Damaged(error.to_string()))?;

@@ -12,6 +12,7 @@ use crate::flatpak::info_file::{Description, Part};
 use crate::flatpak::instance::InstanceId;
 use crate::flatpak::reference::{Kind, Reference};
 use crate::keyfile::KeyFile;
+use crate::permission::Socket;
 
 /// What it says besides what is built on what.
 pub(super) struct Facts<'a> {
@@ -44,6 +45,7 @@ pub(super) fn describe(
         commit: None,
         extensions: &app_extensions,
     });
+    let sockets = &facts.resolved.permissions.sockets;
     let description = Description {
         reference: &Reference { kind, ..project.reference.clone() },
         branch: None,
@@ -58,8 +60,8 @@ pub(super) fn describe(
             commit: base.runtime.as_ref().map(|runtime| runtime.commit.as_str()),
             extensions: &runtime_extensions,
         },
-        session_bus_proxy: !facts.resolved.session_bus,
-        system_bus_proxy: !facts.resolved.system_bus,
+        session_bus_proxy: !sockets.contains(&Socket::SessionBus),
+        system_bus_proxy: !sockets.contains(&Socket::SystemBus),
         sandbox: false,
         build: true,
         devel: true,

@@ -3,17 +3,13 @@
 
 use crate::permission::{Device, Feature, Share, Socket, WordError};
 
-/// The socket that is the whole session bus.
-pub const SESSION_BUS: &str = "session-bus";
-/// The socket that is the whole system bus.
-pub const SYSTEM_BUS: &str = "system-bus";
 /// The descriptor of a Wayland connection that the caller made.
 pub const INHERIT_WAYLAND_SOCKET: &str = "inherit-wayland-socket";
 /// Shared memory that all instances of an application share.
 pub const PER_APP_DEV_SHM: &str = "per-app-dev-shm";
 
 /// Sockets that `exec` does not have.
-const MORE_SOCKETS: [&str; 3] = [SESSION_BUS, SYSTEM_BUS, INHERIT_WAYLAND_SOCKET];
+const MORE_SOCKETS: [&str; 1] = [INHERIT_WAYLAND_SOCKET];
 /// Features that `exec` does not have.
 const MORE_FEATURES: [&str; 1] = [PER_APP_DEV_SHM];
 

@@ -4,7 +4,7 @@
 use std::collections::BTreeSet;
 use std::ffi::{OsStr, OsString};
 
-use super::area::{INHERIT_WAYLAND_SOCKET, PER_APP_DEV_SHM, SESSION_BUS, SYSTEM_BUS};
+use super::area::{INHERIT_WAYLAND_SOCKET, PER_APP_DEV_SHM};
 use super::bus::{BusName, BusPolicies};
 use super::condition::{Condition, Conditions};
 use super::grants::{Grants, Permission};
@@ -18,18 +18,10 @@ pub struct Resolved {
     /// What `exec` knows too. X11 is among the sockets only if it is really given, the fallback
     /// never is.
     pub permissions: Permissions,
-    /// The session bus without a filter.
-    pub session_bus: bool,
-    /// The system bus without a filter.
-    pub system_bus: bool,
     /// The caller's Wayland connection.
     pub inherit_wayland_socket: bool,
     /// Shared memory for all instances of the application.
     pub per_app_dev_shm: bool,
-    /// Names on the session bus that something may be done with.
-    pub session_policies: BusPolicies,
-    /// Names on the system bus that something may be done with.
-    pub system_policies: BusPolicies,
     /// Names to own on the accessibility bus.
     pub accessibility_names: BTreeSet<BusName>,
     /// USB devices, which the portal goes by.
@@ -59,15 +51,13 @@ impl Context {
             filesystems: places.map(|(place, access)| (place.clone(), access)).collect(),
             persist: self.persist.clone(),
             environment: variables.map(|(k, v)| (value(k), v.as_ref().map(value))).collect(),
+            session_names: granted(&self.session_bus),
+            system_names: granted(&self.system_bus),
         };
         Resolved {
             permissions,
-            session_bus: socket(SESSION_BUS),
-            system_bus: socket(SYSTEM_BUS),
             inherit_wayland_socket: socket(INHERIT_WAYLAND_SOCKET),
             per_app_dev_shm: self.features.is_granted(PER_APP_DEV_SHM, conditions),
-            session_policies: granted(&self.session_bus),
-            system_policies: granted(&self.system_bus),
             accessibility_names: self.accessibility_bus.clone(),
             usb: self.usb.clone(),
         }

@@ -261,7 +261,7 @@ proptest! {
         prop_assert_eq!(resolved.permissions.environment, environment);
         bus.retain(|_, policy| *policy != BusPolicy::None);
         let granted: BTreeMap<_, _> =
-            resolved.session_policies.iter().map(|(name, policy)| (name.as_str(), policy)).collect();
+            resolved.permissions.session_names.iter().map(|(name, policy)| (name.as_str(), policy)).collect();
         prop_assert_eq!(granted, bus);
         let policies: BTreeMap<_, _> = context.policies.iter().map(|(_, _, v, granted)| (v, granted)).collect();
         prop_assert_eq!(policies, policy);
@@ -344,7 +344,7 @@ fn r27_every_key_is_read() {
     let resolved = context.resolve(&Conditions::default());
     let permissions = &resolved.permissions;
     assert_eq!(permissions.shares, [Share::Network].into());
-    assert_eq!(permissions.sockets, [Socket::Wayland].into());
+    assert_eq!(permissions.sockets, [Socket::Wayland, Socket::SessionBus].into());
     assert_eq!(permissions.devices, [Device::Dri].into());
     assert_eq!(permissions.features, [Feature::Devel].into());
     assert_eq!(permissions.filesystems, [(Place::Home(String::new()), Access::ReadOnly)].into());
@@ -353,10 +353,9 @@ fn r27_every_key_is_read() {
     let environment =
         [("A".into(), None), ("B".into(), None), ("C".into(), Some("x".into()))].into();
     assert_eq!(permissions.environment, environment);
-    assert!(resolved.session_bus && resolved.inherit_wayland_socket && resolved.per_app_dev_shm);
-    assert!(!resolved.system_bus);
-    assert_eq!(resolved.session_policies.iter().count(), 1);
-    assert_eq!(resolved.system_policies.iter().count(), 1);
+    assert!(resolved.inherit_wayland_socket && resolved.per_app_dev_shm);
+    assert_eq!(permissions.session_names.iter().count(), 1);
+    assert_eq!(permissions.system_names.iter().count(), 1);
     assert_eq!((resolved.usb.enumerable.len(), resolved.usb.hidden.len()), (1, 1));
 }
 

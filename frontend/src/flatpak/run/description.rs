@@ -12,6 +12,7 @@ use crate::flatpak::instance::Instance;
 use crate::flatpak::layout::base::Substitute;
 use crate::flatpak::tree::Tree;
 use crate::keyfile::KeyFile;
+use crate::permission::Socket;
 
 /// What `.flatpak-info` says besides versions.
 pub(super) struct Facts<'a> {
@@ -55,6 +56,7 @@ pub(super) fn describe(
         extensions: &runtime_extensions,
     };
     let extra = typed.options();
+    let sockets = &facts.resolved.permissions.sockets;
     let description = Description {
         reference: &opened.main().reference,
         branch: Some(&opened.main().reference.branch),
@@ -64,8 +66,8 @@ pub(super) fn describe(
         original_app: original.filter(|_| app.is_none()),
         app,
         runtime,
-        session_bus_proxy: !facts.resolved.session_bus,
-        system_bus_proxy: !facts.resolved.system_bus,
+        session_bus_proxy: !sockets.contains(&Socket::SessionBus),
+        system_bus_proxy: !sockets.contains(&Socket::SystemBus),
         sandbox: facts.sandbox,
         build: false,
         devel: facts.devel,
