@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! `stockade exec` from the outside: what an ordinary user sees of it, in each mode.
 
+mod buses;
 mod devices;
 mod filesystem;
 mod identity;
@@ -32,6 +33,7 @@ pub(crate) fn cases() -> Vec<Case> {
         filesystem::CASES,
         kept_home::CASES,
         network::CASES,
+        buses::CASES,
         devices::CASES,
         permissions::CASES,
         spec::CASES,

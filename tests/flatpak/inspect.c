@@ -546,6 +546,8 @@ static void calls(void)
 #endif
 }
 
+#include "bus.c"
+
 int main(int count, char **arguments, char **environment)
 {
 	// The table of descriptors comes first: everything else opens some.
@@ -554,6 +556,7 @@ int main(int count, char **arguments, char **environment)
 	mounts();
 	info();
 	files();
+	buses(getenv("FLATPAK_ID") ? getenv("FLATPAK_ID") : "");
 	calls();
 	return 0;
 }

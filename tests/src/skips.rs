@@ -84,8 +84,16 @@ fn holds(condition: &str) -> Option<bool> {
             .open("/proc/sys/user/max_net_namespaces")
             .is_err(),
         "no-restriction" => !restricted(),
+        "no-buses" => no_buses(),
         _ => return None,
     })
+}
+
+/// Whether nothing makes a session with a bus, or filters it.
+#[must_use]
+pub fn no_buses() -> bool {
+    let programs = ["dbus-run-session", "gdbus", "xdg-dbus-proxy", "pgrep"];
+    !programs.iter().all(|name| Path::new("/usr/bin").join(name).exists())
 }
 
 /// Whether `tests/kernel/restricted.apparmor` is loaded.

@@ -132,7 +132,6 @@ pub const CATALOGUE: [Threat; 84] = [
     threat("T37", "shared pid namespace or the host's /proc")
         .held(UNPRIVILEGED, "the kernel mounts no procfs of a pid namespace above"),
     threat("T38", "an app the portals cannot identify")
-        .note("the way there; identity file and proxy come with the portals")
         .held(ALL_BUT_SETUID, "no user namespace of root's can be made"),
     threat("T39", "odd objects as sources"),
     threat("T40", "very deep directories"),
@@ -179,8 +178,8 @@ pub const CATALOGUE: [Threat; 84] = [
     threat("T71", "permission arithmetic")
         .note("the words of `exec`; overrides and conditions come with `run`"),
     threat("T72", "the app's environment reaching host programs"),
-    threat("T73", "grants that equal escape").note("no session bus yet: it cannot be granted"),
-    threat("T74", "D-Bus filter").left_out("there is no D-Bus yet: `exec` shares no bus"),
+    threat("T73", "grants that equal escape"),
+    threat("T74", "D-Bus filter").note("what is said to log in is in tests/flatpak/cases"),
     threat("T75", "root's namespace quota")
         .held(FILE_CAPS, "the helper has no user id but the caller's"),
     threat("T76", "descriptor floods and truncation"),
