@@ -2,7 +2,8 @@
 # make demo   real programs in real sandboxes, from a fresh machine with Rust
 # make check  every test, from the same
 # The others: setup build bench fuzz-args fuzz-decoder install uninstall
-# check-applications-VERSION check-callers check-flatpak check-kernels check-kernel-VERSION check-load check-weakened
+# check-applications-VERSION check-callers check-flatpak check-kernels check-kernel-VERSION check-load check-portals
+# check-weakened
 
 CARGO ?= cargo
 PREFIX ?= /usr
@@ -33,10 +34,11 @@ STATIC_WITH_SECCOMP = $(if $(SECCOMP_ARCHIVE),$(STATIC))
 
 .PHONY: help setup setup-build setup-bench setup-callers setup-flatpak build build-stockade build-stockade-bwrap \
 	build-stockade-helper build-stockade-session-helper build-tests build-bench demo check check-callers check-flatpak \
-	check-kernels check-load check-weakened bench bench-flatpak fuzz-args fuzz-decoder install uninstall clean
+	check-kernels check-load check-portals check-weakened bench bench-flatpak fuzz-args fuzz-decoder install uninstall \
+	clean
 
 help:
-	@sed -n '2,5s/^# //p' Makefile
+	@sed -n '2,6s/^# //p' Makefile
 
 setup:
 	packaging/setup build check bench flatpak
@@ -115,6 +117,11 @@ check-flatpak: setup-flatpak build
 	STOCKADE_BUILD_DIR=$(BUILD) tests/portals/documents
 	STOCKADE_BUILD_DIR=$(BUILD) tests/portals/permissions
 	STOCKADE_BUILD_DIR=$(BUILD) tests/portals/session-helper
+# Applications of both with the real portals, documents and a message bus: what each may, and what happens when
+# one of them ends.
+check-portals: setup-flatpak build
+	STOCKADE_BUILD_DIR=$(BUILD) tests/portals/compare
+	STOCKADE_BUILD_DIR=$(BUILD) tests/portals/killed
 bench-flatpak: setup-flatpak build
 	STOCKADE_BUILD_DIR=$(BUILD) tests/flatpak/bench
 
