@@ -3,13 +3,15 @@
 # make check  every test, from the same
 # The others: setup build bench fuzz-args fuzz-decoder install uninstall
 # check-applications-VERSION check-callers check-flatpak check-kernels check-kernel-VERSION check-load check-portals
-# check-weakened
+# check-weakened show-portals
 
 CARGO ?= cargo
 PREFIX ?= /usr
 DESTDIR ?=
 # Options of the benchmark, such as --binds 0,100 (benches/run).
 BENCH ?=
+# Where show-portals puts its pictures.
+PICTURES ?= $(CARGO_TARGET_DIR)/pictures
 # How many cases fuzz-args and fuzz-decoder try, or FIRST+COUNT.
 RUNS ?= 10000000
 # How the helper gets its rights: none, caps, setuid (README, "Modes").
@@ -32,10 +34,10 @@ SECCOMP_ARCHIVE = $(wildcard $(shell $${CC:-cc} -print-file-name=libseccomp.a))
 SECCOMP = $(if $(SECCOMP_ARCHIVE),LIBSECCOMP_LINK_TYPE=static LIBSECCOMP_LIB_PATH=$(dir $(SECCOMP_ARCHIVE)))
 STATIC_WITH_SECCOMP = $(if $(SECCOMP_ARCHIVE),$(STATIC))
 
-.PHONY: help setup setup-build setup-bench setup-callers setup-flatpak build build-stockade build-stockade-bwrap \
-	build-stockade-helper build-stockade-session-helper build-tests build-bench demo check check-callers check-flatpak \
-	check-kernels check-load check-portals check-weakened bench bench-flatpak fuzz-args fuzz-decoder install uninstall \
-	clean
+.PHONY: help setup setup-build setup-bench setup-callers setup-flatpak setup-show build build-stockade \
+	build-stockade-bwrap build-stockade-helper build-stockade-session-helper build-tests build-bench demo check \
+	check-callers check-flatpak check-kernels check-load check-portals check-weakened show-portals bench \
+	bench-flatpak fuzz-args fuzz-decoder install uninstall clean
 
 help:
 	@sed -n '2,6s/^# //p' Makefile
@@ -52,6 +54,9 @@ setup-callers:
 
 setup-flatpak:
 	packaging/setup build flatpak
+
+setup-show:
+	packaging/setup build flatpak show
 
 # The helper is built by itself: its flags are its own, and a later `cargo build` of the whole
 # workspace would put a dynamic one in its place.
@@ -122,6 +127,9 @@ check-flatpak: setup-flatpak build
 check-portals: setup-flatpak build
 	STOCKADE_BUILD_DIR=$(BUILD) tests/portals/compare
 	STOCKADE_BUILD_DIR=$(BUILD) tests/portals/killed
+# A text editor opens a file with the file chooser, on a screen that nobody sees. Pictures of it go to PICTURES.
+show-portals: setup-show build
+	STOCKADE_BUILD_DIR=$(BUILD) PICTURES=$(PICTURES) tests/portals/show
 bench-flatpak: setup-flatpak build
 	STOCKADE_BUILD_DIR=$(BUILD) tests/flatpak/bench
 
