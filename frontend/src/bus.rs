@@ -15,6 +15,7 @@ pub mod program;
 pub mod proxy;
 pub mod supply;
 
+use std::collections::VecDeque;
 use std::os::fd::BorrowedFd;
 use std::time::Duration;
 
@@ -39,6 +40,8 @@ const BUS: Target<'_> = Target {
 pub struct Bus {
     connection: Connection,
     serial: u32,
+    /// Signals that came while something else was waited for, if they are of interest.
+    signals: Option<VecDeque<Message>>,
 }
 
 /// Whom a call is for.
@@ -110,7 +113,7 @@ impl Bus {
         let mut connection = Connection::open(&socket, uid, patience)?;
         connection.negotiate_descriptors()?;
         connection.begin()?;
-        let mut bus = Self { connection, serial: 0 };
+        let mut bus = Self { connection, serial: 0, signals: None };
         bus.call(BUS, "Hello", &(), &[])?;
         Ok(bus)
     }
@@ -143,7 +146,37 @@ impl Bus {
             match message.header.kind {
                 Kind::Return if ours => return Ok(message),
                 Kind::Error if ours => return Err(refusal(&message)),
-                Kind::Call | Kind::Return | Kind::Error | Kind::Signal | Kind::Other => {}
+                Kind::Signal => self.signals.as_mut().map_or((), |all| all.push_back(message)),
+                Kind::Call | Kind::Return | Kind::Error | Kind::Other => {}
+            }
+        }
+    }
+
+    /// From here on signals are of interest that this connection gets, and its patience has no end.
+    ///
+    /// # Errors
+    /// [`BusError::Connection`].
+    pub fn listen(&mut self) -> Result<(), BusError> {
+        self.signals.get_or_insert_default();
+        Ok(self.connection.never_late()?)
+    }
+
+    /// Waits for the next signal, or until there is something to read from `other`: then there is none.
+    /// Only after [`Bus::listen`].
+    ///
+    /// # Errors
+    /// [`BusError::Connection`].
+    pub fn wait(&mut self, other: BorrowedFd<'_>) -> Result<Option<Message>, BusError> {
+        loop {
+            if let Some(signal) = self.signals.as_mut().and_then(VecDeque::pop_front) {
+                return Ok(Some(signal));
+            }
+            if !self.connection.is_next_there(other)? {
+                return Ok(None);
+            }
+            let message = self.connection.receive()?;
+            if message.header.kind == Kind::Signal {
+                return Ok(Some(message));
             }
         }
     }

@@ -4,10 +4,11 @@
 
 use std::io::{self, BufRead as _, BufReader, IoSlice, Read, Write as _};
 use std::mem::MaybeUninit;
-use std::os::fd::BorrowedFd;
+use std::os::fd::{AsFd as _, BorrowedFd};
 use std::os::unix::net::UnixStream;
 use std::time::{Duration, Instant};
 
+use rustix::event::{PollFd, PollFlags, poll};
 use rustix::io::{Errno, retry_on_intr};
 use rustix::net::sockopt::{Timeout, set_socket_timeout};
 use rustix::net::{
@@ -75,7 +76,7 @@ impl Connection {
         // Who listens but never answers has a queue, and connecting waits for room in it.
         set_socket_timeout(&socket, Timeout::Send, Some(patience)).map_err(io::Error::from)?;
         connect(&socket, address).map_err(|errno| late(errno.into()))?;
-        let timed = Timed { stream: UnixStream::from(socket), deadline };
+        let timed = Timed { stream: UnixStream::from(socket), deadline: Some(deadline) };
         let mut connection = Self { reader: BufReader::new(timed) };
         connection.authenticate(uid)?;
         Ok(connection)
@@ -125,7 +126,7 @@ impl Connection {
     /// [`ConnectionError::Io`].
     pub(crate) fn send(&mut self, bytes: &[u8]) -> Result<(), ConnectionError> {
         let timed = self.reader.get_ref();
-        timed.stream.set_write_timeout(Some(timed.remaining()?))?;
+        timed.stream.set_write_timeout(timed.remaining()?)?;
         let mut stream = &timed.stream;
         Ok(stream.write_all(bytes).map_err(late)?)
     }
@@ -143,7 +144,7 @@ impl Connection {
             return self.send(bytes);
         }
         let timed = self.reader.get_ref();
-        timed.stream.set_write_timeout(Some(timed.remaining()?))?;
+        timed.stream.set_write_timeout(timed.remaining()?)?;
         let mut space =
             vec![MaybeUninit::uninit(); SendAncillaryMessage::ScmRights(descriptors).size()];
         let mut ancillary = SendAncillaryBuffer::new(&mut space);
@@ -172,6 +173,36 @@ impl Connection {
         Ok(Message::decode(&bytes)?)
     }
 
+    /// Takes the end away that this conversation had.
+    ///
+    /// # Errors
+    /// [`ConnectionError::Io`].
+    pub(crate) fn never_late(&mut self) -> Result<(), ConnectionError> {
+        let timed = self.reader.get_mut();
+        timed.deadline = None;
+        timed.stream.set_read_timeout(None)?;
+        Ok(timed.stream.set_write_timeout(None)?)
+    }
+
+    /// Waits until there is some of the next message, or something to read from `other`. False if it is
+    /// only that.
+    ///
+    /// # Errors
+    /// [`ConnectionError::Io`].
+    pub(crate) fn is_next_there(&self, other: BorrowedFd<'_>) -> Result<bool, ConnectionError> {
+        if !self.reader.buffer().is_empty() {
+            return Ok(true);
+        }
+        let stream = self.reader.get_ref().stream.as_fd();
+        let mut fds = [
+            PollFd::from_borrowed_fd(stream, PollFlags::IN),
+            PollFd::from_borrowed_fd(other, PollFlags::IN),
+        ];
+        retry_on_intr(|| poll(&mut fds, None)).map_err(io::Error::from)?;
+        let [stream, _] = fds;
+        Ok(!stream.revents().is_empty())
+    }
+
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<()> {
         self.reader.read_exact(buffer).map_err(|error| {
             if error.kind() == io::ErrorKind::UnexpectedEof {
@@ -183,24 +214,25 @@ impl Connection {
     }
 }
 
-/// A stream that is read until a moment.
+/// A stream that is read until a moment, if there is one.
 #[derive(Debug)]
 struct Timed {
     stream: UnixStream,
-    deadline: Instant,
+    deadline: Option<Instant>,
 }
 
 impl Timed {
-    fn remaining(&self) -> io::Result<Duration> {
-        let remaining = self.deadline.saturating_duration_since(Instant::now());
+    fn remaining(&self) -> io::Result<Option<Duration>> {
+        let Some(deadline) = self.deadline else { return Ok(None) };
+        let remaining = deadline.saturating_duration_since(Instant::now());
         // To the kernel, no time is all the time there is.
-        if remaining.is_zero() { Err(too_late()) } else { Ok(remaining) }
+        if remaining.is_zero() { Err(too_late()) } else { Ok(Some(remaining)) }
     }
 }
 
 impl Read for Timed {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        self.stream.set_read_timeout(Some(self.remaining()?))?;
+        self.stream.set_read_timeout(self.remaining()?)?;
         let mut stream = &self.stream;
         stream.read(buffer).map_err(late)
     }

@@ -39,6 +39,8 @@ pub(crate) struct Header {
     pub(crate) error: Option<String>,
     pub(crate) reply_to: Option<u32>,
     pub(crate) destination: Option<String>,
+    /// Whom it is from, which the bus says and no peer.
+    pub(crate) sender: Option<String>,
     /// How many descriptors come with it.
     pub(crate) descriptors: u32,
 }
@@ -86,6 +88,7 @@ impl Header {
             error: None,
             reply_to: None,
             destination: None,
+            sender: None,
             descriptors: 0,
         }
     }
@@ -109,6 +112,7 @@ impl Header {
             (3, b's', &self.member),
             (4, b's', &self.error),
             (6, b's', &self.destination),
+            (7, b's', &self.sender),
         ];
         for (code, kind, text) in texts {
             if let Some(text) = text {
@@ -195,6 +199,7 @@ impl Message {
                 4 => header.error = Some(text(value)?),
                 5 => header.reply_to = Some(u32::try_from(value)?),
                 6 => header.destination = Some(text(value)?),
+                7 => header.sender = Some(text(value)?),
                 8 => signature = zbus::Signature::try_from(value)?.to_string_no_parens(),
                 9 => header.descriptors = u32::try_from(value)?,
                 _ => {}

@@ -131,3 +131,50 @@ fn nobody_there_is_absent() {
     let strange = Address::parse("tcp:host=x".as_ref()).unwrap_err();
     assert!(BusError::from(strange).is_absent());
 }
+
+#[test]
+fn signals_wait_until_they_are_asked_for() {
+    let (other, mut writer) = std::io::pipe().unwrap();
+    let mock = Mock::new(|peer| {
+        peer.welcome();
+        let signal = |number: u32| {
+            let header = Header {
+                path: Some(TARGET.path.to_owned()),
+                interface: Some(TARGET.interface.to_owned()),
+                member: Some("Changed".to_owned()),
+                sender: Some(":1.3".to_owned()),
+                ..Header::new(Kind::Signal, number)
+            };
+            header.encode(&(number,)).unwrap()
+        };
+        let call = peer.call();
+        // The first comes before the answer, and the second with it.
+        peer.say(&signal(1));
+        peer.answer(&call, &());
+        peer.say(&signal(2));
+        peer.wait_for_end();
+    });
+    let mut bus = mock.bus();
+    bus.listen().unwrap();
+    bus.call(TARGET, "Ask", &(), &[]).unwrap();
+    for number in [1, 2] {
+        let signal = bus.wait(other.as_fd()).unwrap().unwrap();
+        assert_eq!(signal.header.sender.as_deref(), Some(":1.3"));
+        assert_eq!(signal.body::<(u32,)>().unwrap(), (number,));
+    }
+    // Something else happens.
+    std::io::Write::write_all(&mut writer, b"x").unwrap();
+    assert!(bus.wait(other.as_fd()).unwrap().is_none());
+    drop(bus);
+    mock.said();
+}
+
+#[test]
+fn a_bus_that_ends_is_no_signal() {
+    let (other, _writer) = std::io::pipe().unwrap();
+    let mock = Mock::new(|peer| peer.welcome());
+    let mut bus = mock.bus();
+    bus.listen().unwrap();
+    assert!(bus.wait(other.as_fd()).is_err());
+    mock.said();
+}

@@ -5,6 +5,7 @@ use proptest::prelude::*;
 /// As the manager of systemd 252 sent them.
 const RETURN: &[u8] = include_bytes!("../golden/return");
 const JOB_REMOVED: &[u8] = include_bytes!("../golden/job-removed");
+const SYSTEMD: &str = "org.freedesktop.systemd1";
 const JOB: &str = "/org/freedesktop/systemd1/job/20";
 
 fn rest(bytes: &[u8]) -> Result<usize, MessageError> {
@@ -16,6 +17,7 @@ fn removed() -> Header {
         path: Some("/org/freedesktop/systemd1".into()),
         interface: Some("org.freedesktop.systemd1.Manager".into()),
         member: Some("JobRemoved".into()),
+        sender: Some(SYSTEMD.into()),
         ..Header::new(Kind::Signal, 10)
     }
 }
@@ -24,7 +26,8 @@ fn removed() -> Header {
 fn what_systemd_sends_is_understood() {
     assert_eq!(rest(RETURN).unwrap(), RETURN.len() - PREFIX);
     let message = Message::decode(RETURN).unwrap();
-    assert_eq!(message.header, Header { reply_to: Some(1), ..Header::new(Kind::Return, 3) });
+    let header = Header { reply_to: Some(1), ..Header::new(Kind::Return, 3) };
+    assert_eq!(message.header, Header { sender: Some(SYSTEMD.into()), ..header });
     let (job,): (zbus::ObjectPath<'_>,) = message.body().unwrap();
     assert_eq!(job.as_str(), JOB);
 
