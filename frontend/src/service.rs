@@ -4,6 +4,8 @@
 //!
 //! They are programs of their own with threads, unlike the one that launches a sandbox.
 
+pub mod apart;
 pub mod child;
 pub mod children;
 pub mod presence;
+pub(crate) mod program;

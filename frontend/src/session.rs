@@ -15,17 +15,12 @@ pub mod watch;
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 
-use clap::{Arg, ArgAction, Command};
-use zbus::connection::Builder;
-use zbus::fdo::RequestNameFlags;
-
 use crate::bus::address::{Address, AddressError};
-use crate::bwrap::inherit;
 use crate::caller::{Caller, CallerError};
 use crate::flatpak::layout::Session;
-use crate::message::{self, shown};
+use crate::message::shown;
 use crate::service::children::Children;
-use crate::service::presence;
+use crate::service::{presence, program};
 
 use copies::{Copies, CopiesError};
 use development::Development;
@@ -36,9 +31,6 @@ pub const NAME: &str = "org.freedesktop.Flatpak";
 
 /// The name of the program.
 const PROGRAM: &str = "stockade-session-helper";
-
-/// Exit status of a failure.
-const FAILED: u8 = 1;
 
 /// The version of both interfaces.
 const VERSION: u32 = 1;
@@ -85,46 +77,8 @@ impl From<zbus::Error> for SessionError {
 
 /// Runs the service until its name or the bus is gone, and gives the status to exit with.
 pub fn run(words: impl IntoIterator<Item = OsString>) -> u8 {
-    close_inherited();
-    let matches = match command().try_get_matches_from(words) {
-        Ok(matches) => matches,
-        Err(error) if error.use_stderr() => {
-            let text = error.to_string();
-            let first = text.lines().next().unwrap_or_default();
-            let first = first.strip_prefix("error: ").unwrap_or(first);
-            let help = format!("see '{PROGRAM} --help'");
-            message::error(&format!("cannot understand the arguments\n{first}\n{help}"));
-            return FAILED;
-        }
-        // The help or the version, as asked. A closed stdout is nobody's error.
-        Err(text) => {
-            text.print().ok();
-            return 0;
-        }
-    };
-    match serve(matches.get_flag("replace")) {
-        Ok(()) => 0,
-        Err(error) => {
-            message::error(&error);
-            FAILED
-        }
-    }
-}
-
-fn command() -> Command {
-    let replace = Arg::new("replace").short('r').long("replace").action(ArgAction::SetTrue);
-    Command::new(PROGRAM)
-        .version(env!("CARGO_PKG_VERSION"))
-        .about("Serves the sandboxes of a session; the session bus starts it by itself")
-        .arg(replace.help("Take the place of one that runs"))
-}
-
-/// What comes from whoever started this is not for commands that are started later.
-fn close_inherited() {
-    inherit::note(&[]);
-    for number in inherit::open_numbers() {
-        inherit::close(number);
-    }
+    let about = "Serves the sandboxes of a session; the session bus starts it by itself";
+    program::run(PROGRAM, about, words, serve)
 }
 
 fn serve(replace: bool) -> Result<(), SessionError> {
@@ -151,15 +105,11 @@ async fn serve_on(
     children: Children,
     replace: bool,
 ) -> zbus::Result<()> {
-    let text = address.text().to_string_lossy().into_owned();
-    let connection = Builder::address(text.as_str())
+    let connection = program::connection(address)
         .serve_at(helper::PATH, helper)
         .serve_at(development::PATH, Development::new(children.clone()))
         .build()
         .await?;
-    let mut flags = RequestNameFlags::ALLOW_REPLACEMENT | RequestNameFlags::DO_NOT_QUEUE;
-    if replace {
-        flags |= RequestNameFlags::REPLACE_EXISTING;
-    }
-    presence::keep(&connection, NAME, flags, &children).await
+    let left = async |peer: &str| children.owner_left(peer);
+    presence::keep(&connection, NAME, program::flags(replace), left).await
 }

@@ -6,9 +6,8 @@ use zbus::Connection;
 use zbus::fdo::{DBusProxy, RequestNameFlags};
 use zbus::names::{BusName, UniqueName};
 
-use super::children::Children;
-
-/// Takes the name and keeps it. Returns when somebody else has it or the bus is gone.
+/// Takes the name and keeps it, and calls `left` with the unique name of whoever leaves the bus.
+/// Returns when somebody else has the name or the bus is gone.
 ///
 /// # Errors
 /// [`zbus::Error::NameTaken`], if somebody else has it already; or what the bus says.
@@ -16,7 +15,7 @@ pub async fn keep(
     connection: &Connection,
     name: &str,
     flags: RequestNameFlags,
-    children: &Children,
+    mut left: impl AsyncFnMut(&str),
 ) -> zbus::Result<()> {
     let bus = DBusProxy::new(connection).await?;
     // Before anybody can call: whoever leaves then is seen to leave.
@@ -25,7 +24,7 @@ pub async fn keep(
     while let Some(change) = changes.next().await {
         let change = change.args()?;
         match change.name() {
-            BusName::Unique(peer) if change.new_owner().is_none() => children.owner_left(peer),
+            BusName::Unique(peer) if change.new_owner().is_none() => left(peer).await,
             BusName::WellKnown(known) if *known == name => {
                 let owner = change.new_owner().as_ref().map(UniqueName::as_str);
                 if owner != connection.unique_name().map(|own| own.as_str()) {
