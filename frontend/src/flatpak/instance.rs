@@ -10,6 +10,7 @@ pub mod application;
 mod collection;
 pub mod entrance;
 pub(crate) mod file;
+pub mod identity;
 mod lock;
 pub mod process;
 mod removal;

@@ -7,7 +7,7 @@
 
 use std::ffi::{OsStr, OsString};
 use std::os::fd::{AsFd, OwnedFd};
-use std::os::unix::ffi::{OsStrExt as _, OsStringExt as _};
+use std::os::unix::ffi::OsStrExt as _;
 use std::path::Path;
 
 use nix::sched::{CloneFlags, setns};
@@ -291,13 +291,8 @@ fn environment(
             || name == b"TERM"
             || ADDRESSES.iter().any(|(variable, ..)| variable.as_bytes() == name)
     };
-    let entry = |entry: &[u8]| {
-        let at = entry.iter().position(|byte| *byte == b'=').filter(|at| *at > 0)?;
-        let (name, value) = (entry.get(..at)?, entry.get(at.saturating_add(1)..)?);
-        let owned = |bytes: &[u8]| OsString::from_vec(bytes.to_vec());
-        (!replaced(name)).then(|| (owned(name), owned(value)))
-    };
-    let mut environment: Vec<_> = block.split(|byte| *byte == 0).filter_map(entry).collect();
+    let kept = process::variables(block).filter(|(name, _)| !replaced(name.as_bytes()));
+    let mut environment: Vec<_> = kept.collect();
     let mut add = |name: &str, value: OsString| environment.push((name.into(), value));
     add("XDG_RUNTIME_DIR", format!("/run/user/{uid}").into());
     for (name, prefix, path) in ADDRESSES {

@@ -1,7 +1,9 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! Processes of sandboxes, by handles that are never another process's.
 
+use std::ffi::OsString;
 use std::os::fd::{AsFd as _, OwnedFd};
+use std::os::unix::ffi::OsStringExt as _;
 
 use rustix::event::{PollFd, PollFlags, Timespec};
 use rustix::fs::{CWD, Dir, Mode, OFlags};
@@ -124,6 +126,16 @@ impl Process {
         let effective = |name| field(&status, name).get(1).copied().ok_or(Errno::INVAL);
         Ok((effective("Uid:")?, effective("Gid:")?))
     }
+}
+
+/// The variables of an environment as the kernel keeps it: what is no variable is left out.
+pub(super) fn variables(block: &[u8]) -> impl Iterator<Item = (OsString, OsString)> {
+    block.split(|byte| *byte == 0).filter_map(|entry| {
+        let at = entry.iter().position(|byte| *byte == b'=').filter(|at| *at > 0)?;
+        let (name, value) = (entry.get(..at)?, entry.get(at.saturating_add(1)..)?);
+        let owned = |bytes: &[u8]| OsString::from_vec(bytes.to_vec());
+        Some((owned(name), owned(value)))
+    })
 }
 
 fn lives(handle: &OwnedFd) -> Result<bool, Errno> {

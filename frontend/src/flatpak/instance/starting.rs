@@ -16,7 +16,7 @@ use crate::caller::Caller;
 use crate::sandbox::{Sandbox, SandboxError, place, sandbox_path};
 
 /// The file of the launcher's environment.
-const ENVIRONMENT: &str = "run-environ";
+pub(super) const ENVIRONMENT: &str = "run-environ";
 
 /// Where the sandbox sees its instances (R94).
 const INSIDE: &str = "/run/flatpak/.flatpak";
