@@ -62,6 +62,8 @@ pub mod session;
 #[cfg(feature = "exec")]
 pub mod socket;
 #[cfg(feature = "exec")]
+pub mod spawn;
+#[cfg(feature = "exec")]
 pub mod systemd;
 pub mod terminal;
 pub mod wire;

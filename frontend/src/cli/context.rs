@@ -351,5 +351,18 @@ pub fn read(matches: &ArgMatches) -> Result<Given, OptionError> {
     Ok(given)
 }
 
+/// Reads options that were written down, as `extra-args` of an instance are (R240). None if they are not
+/// what is written there: an option that is no permission, or one that would be read from elsewhere.
+#[must_use]
+pub fn written(words: &[String]) -> Option<Given> {
+    let elsewhere =
+        |word: &String| ["--env-fd", "--usb-list-file"].iter().any(|it| word.starts_with(it));
+    if words.iter().any(elsewhere) {
+        return None;
+    }
+    let command = arguments(Command::new("permissions").no_binary_name(true));
+    read(&command.try_get_matches_from(words).ok()?).ok()
+}
+
 #[cfg(test)]
 mod tests;
