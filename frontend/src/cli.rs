@@ -26,6 +26,7 @@ pub mod permission;
 pub mod ps;
 pub mod run;
 pub mod size;
+pub mod spawn;
 pub mod table;
 pub mod usage;
 
@@ -103,6 +104,11 @@ pub fn command() -> Command {
                 .defer(enter::arguments),
         )
         .subcommand(
+            Command::new("spawn")
+                .about("From inside of an application's sandbox, run a command in another one")
+                .defer(spawn::arguments),
+        )
+        .subcommand(
             Command::new("override")
                 .about("Change what installed applications may do")
                 .defer(overriding::arguments),
@@ -136,7 +142,7 @@ pub fn command() -> Command {
 fn wrong_call(subcommand: Option<&OsStr>) -> u8 {
     let name = subcommand.and_then(OsStr::to_str).unwrap_or_default();
     match name {
-        "build" | "run" => run::FAILED,
+        "build" | "run" | "spawn" => run::FAILED,
         // R317.
         _ if name.starts_with("document") || name.starts_with("permission") => 1,
         _ => FAILED,
@@ -170,6 +176,7 @@ fn dispatch(mut matches: ArgMatches) -> u8 {
         "ps" => ps::run(&matches),
         "kill" => kill::run(&matches),
         "enter" => enter::run(&matches),
+        "spawn" => spawn::run(&matches),
         "doctor" => {
             let options = doctor::Options { json: matches.get_flag("json") };
             match doctor::run(&options, &mut std::io::stdout().lock()) {

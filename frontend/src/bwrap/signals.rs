@@ -97,14 +97,20 @@ impl Forwarder {
 
     /// Passes on what has come.
     pub(crate) fn pass_on(&self, command: &OwnedFd) {
-        while let Ok(Some(info)) = self.signals.read_signal() {
-            if self.together && info.ssi_code == FROM_TERMINAL {
-                continue;
-            }
-            let number = i32::try_from(info.ssi_signo).unwrap_or_default();
+        while let Some(number) = self.next() {
             if let Some(signal) = rustix::process::Signal::from_named_raw(number) {
                 // Should it have ended, there is nobody to get it.
                 rustix::process::pidfd_send_signal(command, signal).ok();
+            }
+        }
+    }
+
+    /// The number of a signal that has come and is for COMMAND.
+    pub(crate) fn next(&self) -> Option<i32> {
+        loop {
+            let info = self.signals.read_signal().ok()??;
+            if !self.together || info.ssi_code != FROM_TERMINAL {
+                return i32::try_from(info.ssi_signo).ok();
             }
         }
     }
