@@ -35,9 +35,9 @@ SECCOMP = $(if $(SECCOMP_ARCHIVE),LIBSECCOMP_LINK_TYPE=static LIBSECCOMP_LIB_PAT
 STATIC_WITH_SECCOMP = $(if $(SECCOMP_ARCHIVE),$(STATIC))
 
 .PHONY: help setup setup-build setup-bench setup-callers setup-flatpak setup-show build build-stockade \
-	build-stockade-bwrap build-stockade-helper build-stockade-session-helper build-tests build-bench demo check \
-	check-callers check-flatpak check-kernels check-load check-portals check-weakened show-portals bench \
-	bench-flatpak fuzz-args fuzz-decoder install uninstall clean
+	build-stockade-bwrap build-stockade-helper build-stockade-session-helper build-stockade-portal build-tests \
+	build-bench demo check check-callers check-flatpak check-kernels check-load check-portals check-weakened \
+	show-portals bench bench-flatpak fuzz-args fuzz-decoder install uninstall clean
 
 help:
 	@sed -n '2,6s/^# //p' Makefile
@@ -60,7 +60,7 @@ setup-show:
 
 # The helper is built by itself: its flags are its own, and a later `cargo build` of the whole
 # workspace would put a dynamic one in its place.
-build: build-stockade build-stockade-bwrap build-stockade-helper build-stockade-session-helper
+build: build-stockade build-stockade-bwrap build-stockade-helper build-stockade-session-helper build-stockade-portal
 	echo $(PREFIX) >$(BUILD)/stockade.prefix
 build-stockade: setup-build
 	$(SECCOMP) $(CARGO) rustc --release --locked -p stockade --no-default-features --features exec \
@@ -71,6 +71,9 @@ build-stockade-bwrap: setup-build
 build-stockade-session-helper: setup-build
 	$(SECCOMP) $(CARGO) rustc --release --locked -p stockade --no-default-features --features session \
 		--bin stockade-session-helper -- $(STATIC_WITH_SECCOMP)
+build-stockade-portal: setup-build
+	$(SECCOMP) $(CARGO) rustc --release --locked -p stockade --no-default-features --features session \
+		--bin stockade-portal -- $(STATIC_WITH_SECCOMP)
 build-stockade-helper: setup-build
 	$(CARGO) rustc --release --locked -p stockade-helper --bin stockade-helper -- $(STATIC)
 	packaging/check-static $(BUILD)/stockade-helper
@@ -122,6 +125,7 @@ check-flatpak: setup-flatpak build
 	STOCKADE_BUILD_DIR=$(BUILD) tests/portals/documents
 	STOCKADE_BUILD_DIR=$(BUILD) tests/portals/permissions
 	STOCKADE_BUILD_DIR=$(BUILD) tests/portals/session-helper
+	STOCKADE_BUILD_DIR=$(BUILD) tests/portals/spawn
 # Applications of both with the real portals, documents and a message bus: what each may, and what happens when
 # one of them ends.
 check-portals: setup-flatpak build

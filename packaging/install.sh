@@ -8,17 +8,21 @@ set -euo pipefail
 root=${DESTDIR:-}${PREFIX:-/usr}
 helper=$root/libexec/stockade/stockade-helper
 session=$root/libexec/stockade/stockade-session-helper
+portal=$root/libexec/stockade/stockade-portal
 # Where the session bus and the user's systemd look for what they start.
 bus=$root/share/dbus-1/services/org.freedesktop.Flatpak.service
+portal_bus=$root/share/dbus-1/services/org.freedesktop.portal.Flatpak.service
 unit=$root/lib/systemd/user/stockade-session-helper.service
+portal_unit=$root/lib/systemd/user/stockade-portal.service
 mode=${HELPER_MODE:-none}
 
-# bus_is_others: whether another program serves that name here, such as Flatpak's own.
-bus_is_others() { [ -e "$bus" ] && ! grep -q '^Exec=.*/stockade-session-helper$' "$bus"; }
+# is_others FILE PROGRAM: whether another program serves that name here, such as Flatpak's own.
+is_others() { [ -e "$1" ] && ! grep -q "^Exec=.*/$2\$" "$1"; }
 
 if [ "${1:-}" = --remove ]; then
-	bus_is_others || rm -f "$bus"
-	rm -f "$root/bin/stockade" "$root/bin/stockade-bwrap" "$helper" "$session" "$unit"
+	is_others "$bus" stockade-session-helper || rm -f "$bus"
+	is_others "$portal_bus" stockade-portal || rm -f "$portal_bus"
+	rm -f "$root/bin/stockade" "$root/bin/stockade-bwrap" "$helper" "$session" "$portal" "$unit" "$portal_unit"
 	[ ! -d "${helper%/*}" ] || rmdir "${helper%/*}"
 	exit
 fi
@@ -55,6 +59,7 @@ esac
 mv -f "$helper.new" "$helper"
 
 install -m 0755 "$BUILD/stockade-session-helper" "$session"
+install -m 0755 "$BUILD/stockade-portal" "$portal"
 # service FILE PLACE: with the name of the program that it starts.
 service() {
 	install -d -m 0755 "${2%/*}"
@@ -62,8 +67,14 @@ service() {
 	chmod 0644 "$2"
 }
 service stockade-session-helper.service "$unit"
-if bus_is_others; then
-	echo "install: $bus is another program's and stays as it is (docs/run.md, \"Session helper\")"
-else
-	service org.freedesktop.Flatpak.service "$bus"
-fi
+service stockade-portal.service "$portal_unit"
+# bus_service FILE PLACE PROGRAM SECTION: unless the name is another program's.
+bus_service() {
+	if is_others "$2" "$3"; then
+		echo "install: $2 is another program's and stays as it is (docs/run.md, \"$4\")"
+	else
+		service "$1" "$2"
+	fi
+}
+bus_service org.freedesktop.Flatpak.service "$bus" stockade-session-helper "Session helper"
+bus_service org.freedesktop.portal.Flatpak.service "$portal_bus" stockade-portal "Sub-sandboxes"
