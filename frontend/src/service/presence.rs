@@ -21,15 +21,19 @@ pub async fn keep(
     // Before anybody can call: whoever leaves then is seen to leave.
     let mut changes = bus.receive_name_owner_changed().await?;
     connection.request_name_with_flags(name, flags).await?;
+    let mut had = false;
     while let Some(change) = changes.next().await {
         let change = change.args()?;
         match change.name() {
             BusName::Unique(peer) if change.new_owner().is_none() => left(peer).await,
             BusName::WellKnown(known) if *known == name => {
                 let owner = change.new_owner().as_ref().map(UniqueName::as_str);
-                if owner != connection.unique_name().map(|own| own.as_str()) {
+                // What is told before is about another, whose place is taken.
+                let is_own = owner == connection.unique_name().map(|own| own.as_str());
+                if had && !is_own {
                     return Ok(());
                 }
+                had |= is_own;
             }
             BusName::Unique(_) | BusName::WellKnown(_) => {}
         }
