@@ -340,8 +340,9 @@ static void one_bus(const char *section, const char *variable, const char *id)
 	size_t body = ask(bus, &error, BUS, "/org/freedesktop/DBus", "org.freedesktop.DBus.Monitoring", "BecomeMonitor", "");
 	fact(section, "monitor", body ? "allowed" : error);
 	close(bus);
-	// All buses have one proxy, and whoever is not let in is often just kept waiting, here each in a process.
-	if (strcmp(variable, "DBUS_SESSION_BUS_ADDRESS"))
+	// All buses have one proxy, and whoever is not let in is often just kept waiting, here each in a process: not
+	// wherever somebody looks around.
+	if (strcmp(variable, "DBUS_SESSION_BUS_ADDRESS") || !getenv("LOGINS"))
 		return;
 	const size_t count = sizeof begins / sizeof *begins;
 	pid_t tries[2 * sizeof begins / sizeof *begins];

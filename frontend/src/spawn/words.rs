@@ -46,9 +46,7 @@ pub fn words(parent: &Parent, request: &Request, numbers: &Numbers) -> Vec<OsStr
     if parent.devel && !context.features.get("devel").is_some_and(|it| it.is_allowed()) {
         words.push("--devel".into());
     }
-    // Two are written even if they are empty (R265).
-    let options = context.options().into_iter().filter(|option| option != "--usb-list=");
-    words.extend(options.map(OsString::from));
+    words.extend(context.options().into_iter().map(OsString::from));
     if is(Flag::Sandbox) && request.parts.has(Part::SessionBus) {
         words.push("--session-bus".into());
     }

@@ -263,6 +263,6 @@ proptest! {
         let again = given.context.options();
         prop_assert_eq!(parse(&again).unwrap().context, given.context, "{:?}", again);
         // R265.
-        prop_assert_eq!(again.iter().filter(|option| option.starts_with("--usb-list=")).count(), 2);
+        prop_assert!(!again.iter().any(|option| option == "--usb-list="));
     }
 }

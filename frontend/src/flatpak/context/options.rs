@@ -62,8 +62,13 @@ impl Context {
         }
         let (enumerable, hidden) = self.usb.lists();
         let hidden: Vec<_> = hidden.iter().map(|query| format!("!{query}")).collect();
-        say("usb-list", &enumerable.join(";"));
-        say("usb-list", &hidden.join(";"));
+        // R265: an empty list says nothing, and versions before 1.16, whose portal may start the next
+        // instance, do not know the option.
+        for list in [enumerable.join(";"), hidden.join(";")] {
+            if !list.is_empty() {
+                say("usb-list", &list);
+            }
+        }
         options
     }
 }
