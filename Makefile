@@ -16,6 +16,8 @@ PICTURES ?= $(CARGO_TARGET_DIR)/pictures
 RUNS ?= 10000000
 # How the helper gets its rights: none, caps, setuid (README, "Modes").
 HELPER_MODE ?= none
+# Whether it gets an AppArmor profile: yes, no, or as it was (packaging/apparmor/README.md).
+APPARMOR ?=
 
 # Where the built stockade looks for its helper. Build and install with the same PREFIX.
 ifneq ($(PREFIX),/usr)
@@ -151,7 +153,8 @@ fuzz-decoder: setup-build
 		$(CARGO) test --release --locked -p stockade-protocol --test fuzz -- --nocapture
 
 install:
-	BUILD=$(BUILD) DESTDIR=$(DESTDIR) PREFIX=$(PREFIX) HELPER_MODE=$(HELPER_MODE) packaging/install.sh
+	BUILD=$(BUILD) DESTDIR=$(DESTDIR) PREFIX=$(PREFIX) HELPER_MODE=$(HELPER_MODE) APPARMOR=$(APPARMOR) \
+		packaging/install.sh
 uninstall:
 	DESTDIR=$(DESTDIR) PREFIX=$(PREFIX) packaging/install.sh --remove
 
