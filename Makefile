@@ -3,7 +3,7 @@
 # make check  every test, from the same
 # The others: setup build bench fuzz-args fuzz-decoder install uninstall
 # check-applications-VERSION check-callers check-flatpak check-kernels check-kernel-VERSION check-load check-portals
-# check-weakened show-portals
+# check-profiles check-weakened show-portals
 
 CARGO ?= cargo
 PREFIX ?= /usr
@@ -38,8 +38,8 @@ STATIC_WITH_SECCOMP = $(if $(SECCOMP_ARCHIVE),$(STATIC))
 
 .PHONY: help setup setup-build setup-bench setup-callers setup-flatpak setup-show build build-stockade \
 	build-stockade-bwrap build-stockade-helper build-stockade-session-helper build-stockade-portal build-tests \
-	build-bench demo check check-callers check-flatpak check-kernels check-load check-portals check-weakened \
-	show-portals bench bench-flatpak fuzz-args fuzz-decoder install uninstall clean
+	build-bench demo check check-callers check-flatpak check-kernels check-load check-portals check-profiles \
+	check-weakened show-portals bench bench-flatpak fuzz-args fuzz-decoder install uninstall clean
 
 help:
 	@sed -n '2,6s/^# //p' Makefile
@@ -104,6 +104,10 @@ check-kernels: setup build-tests
 # Flatpak applications on kernel VERSION, where Flatpak cannot run them.
 check-applications-%: setup-flatpak setup build
 	STOCKADE_BUILD_DIR=$(BUILD) tests/kernel/applications $*
+
+# The AppArmor profiles of packaging/apparmor.
+check-profiles: setup build-tests
+	for version in 6.1 6.12 newest; do STOCKADE_BUILD_DIR=$(BUILD) tests/kernel/profiles $$version || exit; done
 
 # Two hundred sandboxes at once, ten thousand one after the other, in each mode.
 check-load: setup build-tests
