@@ -27,6 +27,7 @@ pub mod ps;
 pub mod run;
 pub mod size;
 pub mod spawn;
+mod start;
 pub mod table;
 pub mod usage;
 

@@ -4,6 +4,7 @@
 
 pub mod beneath;
 pub mod build;
+pub mod buses;
 pub mod choice;
 pub mod context;
 pub mod data;
@@ -18,6 +19,7 @@ pub mod files;
 pub mod forward;
 #[cfg(test)]
 mod fuzz;
+pub mod gate;
 pub mod gvariant;
 pub mod info_file;
 pub mod installation;

@@ -10,6 +10,7 @@ use clap::{Arg, ArgAction, ArgMatches, Command, value_parser};
 use super::context::{self, OptionError};
 use super::inheritance::inherited;
 use super::run::FAILED;
+use super::start::{self, Start, StartError};
 use crate::bwrap::signals;
 use crate::caller::{Caller, CallerError};
 use crate::descriptor_limit;
@@ -17,8 +18,6 @@ use crate::exec::{self, ExecError, Passed};
 use crate::flatpak::build::{self, BindError, BindMount, BuildError};
 use crate::flatpak::context::Context;
 use crate::flatpak::installation::Installations;
-use crate::flatpak::plan::Plan;
-use crate::launch::{self, Helper};
 use crate::message;
 use crate::sandbox::SandboxError;
 
@@ -48,6 +47,8 @@ pub fn arguments(command: Command) -> Command {
         .arg(value("sdk-dir", "NAME", "Use this directory of DIR as the SDK, if it is there [usr]"))
         .arg(value("metadata", "NAME", "Use this file of DIR as the metadata [metadata]"))
         .arg(flag("with-appdir", "Give it the data directory that the application will have"))
+        .arg(flag("log-session-bus", "Tell every message on the session bus"))
+        .arg(flag("log-system-bus", "Tell every message on the system bus"))
         .arg(flag("die-with-parent", "End when the caller ends").short('p'))
         .arg(flag("verbose", "Say what was left out").short('v'));
     context::arguments(command).arg(
@@ -77,7 +78,7 @@ enum Failure {
     #[error(transparent)]
     Pass(#[from] SandboxError),
     #[error(transparent)]
-    Launch(#[from] launch::LaunchError),
+    Start(#[from] StartError),
 }
 
 /// Runs `stockade build` and gives the status to exit with.
@@ -108,25 +109,16 @@ fn try_run(matches: ArgMatches) -> Result<u8, Failure> {
     let (installations, mut notices) = Installations::discover(&caller);
     notices.extend(given.notices);
     notices.append(&mut left);
-    let plan = build::plan(options, &caller, &installations, notices).map_err(Box::new)?;
-    let Plan { mut sandbox, instance, notices, .. } = plan;
-    sandbox.request.payload.limits.extend(limit);
+    let mut plan = build::plan(options, &caller, &installations, notices).map_err(Box::new)?;
+    let payload = &mut plan.sandbox.request.payload;
+    payload.limits.extend(limit);
     // R169.
-    sandbox.request.payload.ignored_signals = ignored;
+    payload.ignored_signals = ignored;
     for Passed { number, descriptor } in passed {
-        sandbox.pass(descriptor, number)?;
+        plan.sandbox.pass(descriptor, number)?;
     }
-    message::notices(&notices, verbose);
-
-    let helper = Helper::start()?;
-    let on_start = |init: u32, namespaces: &[_]| instance.started(init, namespaces);
-    let options = launch::Options {
-        die_with_parent,
-        verbose,
-        on_start: Some(&on_start),
-        ..launch::Options::default()
-    };
-    Ok(helper.run(sandbox, &options)?.exit_code())
+    let start = Start { caller: &caller, die_with_parent, verbose, started: &|| () };
+    Ok(start.run(plan)?)
 }
 
 /// What was typed besides permissions, as it is meant.
@@ -141,6 +133,7 @@ fn options(matches: &ArgMatches, context: Context) -> Result<build::Options, Fai
         read_only: matches.get_flag("readonly"),
         sdk_directory: text("sdk-dir"),
         metadata: text("metadata"),
+        log: start::logged(matches),
         with_data: matches.get_flag("with-appdir"),
         start: matches.get_one::<OsString>("build-dir").map(PathBuf::from),
         binds: binds.map(|text| BindMount::parse(text)).collect::<Result<_, _>>()?,

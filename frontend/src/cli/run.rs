@@ -12,23 +12,21 @@ use clap::{Arg, ArgAction, ArgMatches, Command, value_parser};
 use super::context::{self, OptionError};
 use super::inheritance::inherited;
 use super::installations;
-use crate::bus::kind::Kind;
-use crate::bus::proxy::{Proxy, ProxyError};
+use super::start::{self, Start, StartError};
 use crate::bwrap::signals;
 use crate::caller::{Caller, CallerError};
 use crate::descriptor::{self, DescriptorError};
 use crate::descriptor_limit;
 use crate::exec::{self, ExecError, Passed};
+use crate::flatpak::buses;
 use crate::flatpak::choice::{self, RuntimeParts};
 use crate::flatpak::files::{PassedError, PassedObject};
 use crate::flatpak::installation::Installations;
 use crate::flatpak::layout::base::Substitute;
-use crate::flatpak::plan::Plan;
 use crate::flatpak::reference::{Arch, Branch, ReferenceError, Wanted};
-use crate::flatpak::run::{self, RunError, buses};
+use crate::flatpak::run::{self, RunError};
 use crate::flatpak::sudo::{self, SudoError};
 use crate::flatpak::tree::{Tree, TreeError};
-use crate::launch::{self, Helper};
 use crate::message;
 use crate::systemd::limit::LimitError;
 use crate::systemd::unit::Scope;
@@ -129,9 +127,7 @@ enum Failure {
     #[error(transparent)]
     Systemd(#[from] SystemdError),
     #[error(transparent)]
-    Proxy(#[from] ProxyError),
-    #[error(transparent)]
-    Launch(#[from] launch::LaunchError),
+    Start(#[from] StartError),
 }
 
 /// Runs `stockade run` and gives the status to exit with.
@@ -169,42 +165,26 @@ fn try_run(matches: ArgMatches) -> Result<u8, Failure> {
     let (installations, mut notices) = Installations::discover(&caller);
     notices.extend(given.notices);
     notices.append(&mut left);
-    let plan = run::plan(&wanted, options, &caller, &installations, notices).map_err(Box::new)?;
-    let Plan { mut sandbox, instance, proxy, mut notices } = plan;
+    let mut plan =
+        run::plan(&wanted, options, &caller, &installations, notices).map_err(Box::new)?;
+    let number = plan.instance.id.to_string();
     // R151: before there is a process that is to be in it.
-    let scope = Scope::new("flatpak", OsStr::new(wanted.id.as_str()), &instance.id.to_string());
-    notices.extend(systemd::join(&scope, &limits)?);
-    sandbox.request.payload.limits.extend(limit);
+    let scope = Scope::new("flatpak", OsStr::new(wanted.id.as_str()), &number);
+    plan.notices.extend(systemd::join(&scope, &limits)?);
+    let payload = &mut plan.sandbox.request.payload;
+    payload.limits.extend(limit);
     // R169.
-    sandbox.request.payload.ignored_signals = ignored;
+    payload.ignored_signals = ignored;
     for Passed { number, descriptor } in passed {
-        sandbox.pass(descriptor, number).map_err(|error| Box::new(RunError::from(error)))?;
+        plan.sandbox.pass(descriptor, number).map_err(|error| Box::new(RunError::from(error)))?;
     }
-    // R75: in the scope, and ready before the sandbox is.
-    let proxy = proxy.map(|proxy| proxy.start(&caller, &mut notices)).transpose()?;
-    message::notices(&notices, verbose);
-
-    let helper = Helper::start()?;
-    if let Some(proxy) = &proxy {
-        proxy.mount(&mut sandbox)?;
-    }
-    let on_start = |init: u32, namespaces: &[_]| {
-        if let Some(proxy) = &proxy {
-            proxy.hide();
-        }
-        instance.started(init, namespaces);
+    let started = || {
         if let Some(descriptor) = &instance_id {
-            tell(descriptor, &instance.id.to_string());
+            tell(descriptor, &number);
         }
     };
-    let options = launch::Options {
-        die_with_parent,
-        verbose,
-        on_start: Some(&on_start),
-        attendant: proxy.as_ref().map(Proxy::attendant),
-        ..launch::Options::default()
-    };
-    Ok(helper.run(sandbox, &options)?.exit_code())
+    let start = Start { caller: &caller, die_with_parent, verbose, started: &started };
+    Ok(start.run(plan)?)
 }
 
 /// R238. A reader that has gone does not want to know.
@@ -278,16 +258,10 @@ fn buses(matches: &ArgMatches) -> buses::Options {
         (true, false) => Some(true),
         (false, false) => None,
     };
-    let logs = [
-        ("log-session-bus", Kind::Session),
-        ("log-system-bus", Kind::System),
-        ("log-a11y-bus", Kind::Accessibility),
-    ];
-    let logs = logs.into_iter().filter(|(name, _)| matches.get_flag(name));
     buses::Options {
         session: either("session-bus", "no-session-bus"),
         accessibility: either("a11y-bus", "no-a11y-bus"),
-        log: logs.map(|(_, kind)| kind).collect(),
+        log: start::logged(matches),
         verbose: matches.get_flag("verbose"),
     }
 }

@@ -13,6 +13,7 @@ mod personality;
 mod point;
 mod project;
 
+use std::collections::BTreeSet;
 use std::ffi::OsString;
 use std::os::fd::AsFd as _;
 use std::path::{Path, PathBuf};
@@ -23,12 +24,14 @@ use description::{Facts, describe};
 pub use error::BuildError;
 use project::Project;
 
+use super::buses;
+use super::context::Context;
 use super::context::condition::Conditions;
-use super::context::{Context, Resolved};
 use super::data::DataDirectory;
 use super::extension::condition::Circumstances;
 use super::extension::{Extensions, Parent};
 use super::files::{self, Session, Wanted as WantedFiles};
+use super::gate::Gate;
 use super::installation::Installations;
 use super::instance::{Instances, mount_info};
 use super::layout::account::Account;
@@ -39,11 +42,11 @@ use super::plan::{DIRECTORY, PATH, Plan, Running, SHELL};
 use super::reference::Kind;
 use super::tree::Tree;
 use super::variables::{self, BuildInputs, Libraries};
+use crate::bus::kind as bus;
 use crate::caller::Caller;
 use crate::command;
 use crate::device;
 use crate::message::Notice;
-use crate::permission::Socket;
 use crate::sandbox::Sandbox;
 use crate::seccomp;
 use crate::socket::{self, Wiring};
@@ -56,6 +59,8 @@ const TEMPORARY: &str = "/var/tmp";
 /// What to build, and how.
 #[derive(Debug, Default)]
 pub struct Options {
+    /// Buses of which every message is told.
+    pub log: BTreeSet<bus::Kind>,
     /// The build directory.
     pub directory: PathBuf,
     /// The permissions of the command line.
@@ -94,7 +99,7 @@ pub fn plan(
     let context = permissions_of(&project, &base, &options.context, &mut notices)?;
     let conditions = Conditions { has_wayland: socket::has_wayland(caller), has_usb_portal: false };
     let resolved = context.resolve(&conditions);
-    without_buses(&options.context, &resolved, &conditions, &mut notices);
+    let typed = options.context.resolve(&conditions);
     let id = &project.reference.id;
     let with_data = options.with_data && project.reference.kind == Kind::App;
     let mut data =
@@ -181,6 +186,7 @@ pub fn plan(
         members: &mut members,
     };
     socket::prepare(&resolved.permissions, &mut wiring)?;
+    let proxy = buses::supply_build(options.log, id, &typed, &resolved, info, &mut wiring)?;
     files::make_members(&members, &caller.sandbox_runtime_directory(), &mut sandbox)?;
     for bind in options.binds {
         bind.put(&mut sandbox)?;
@@ -202,7 +208,8 @@ pub fn plan(
     payload.umask = caller.umask;
     payload.directories = variables::starting_points(start.as_deref(), caller)?;
 
-    Ok(Plan { sandbox, instance: Running::new(instance, None), proxy: None, notices })
+    let gate = Gate::add(&mut sandbox)?;
+    Ok(Plan { sandbox, instance: Running::new(instance, None, gate), proxy, notices })
 }
 
 /// What the metadata ask for and the command line adds. Nobody's overrides are meant for a build, and
@@ -226,30 +233,6 @@ fn permissions_of(
     context.merge(&own);
     context.merge(typed);
     Ok(context)
-}
-
-/// Says which buses a build will miss. Only the command line gives it a filtered one (R263).
-fn without_buses(
-    typed: &Context,
-    resolved: &Resolved,
-    conditions: &Conditions,
-    notices: &mut Vec<Notice>,
-) {
-    let typed = typed.resolve(conditions).permissions;
-    let asked = [
-        ("session", Socket::SessionBus, &typed.session_names),
-        ("system", Socket::SystemBus, &typed.system_names),
-    ];
-    let asked = asked.into_iter().filter(|(_, whole, names)| {
-        resolved.permissions.sockets.contains(whole) || names.granted().next().is_some()
-    });
-    for (name, _, _) in asked {
-        notices.push(Notice::Warning(format!(
-            "the build gets no {name} bus\n\
-             builds have none here\n\
-             use `flatpak build`, should it need one"
-        )));
-    }
 }
 
 /// The extensions of the application that is built, and of the runtime.

@@ -5,9 +5,9 @@ use std::cell::RefCell;
 
 use stockade_protocol::event::NamespaceId;
 
+use super::gate::Gate;
 use super::instance::application::ApplicationDirectory;
 use super::instance::{Instance, InstanceId};
-use super::run::gate::Gate;
 use crate::bus::proxy::Pending;
 use crate::message::Notice;
 use crate::sandbox::Sandbox;
@@ -41,19 +41,18 @@ pub struct Running {
     pub id: InstanceId,
     held: RefCell<Option<(Instance, Option<ApplicationDirectory>)>>,
     /// What it waits for (R342).
-    gate: Option<Gate>,
+    gate: Gate,
 }
 
 impl Running {
-    /// An instance that is about to run, and what it shares with others of the same application.
-    #[must_use]
-    pub fn new(instance: Instance, shared: Option<ApplicationDirectory>) -> Self {
-        Self { id: instance.id(), held: RefCell::new(Some((instance, shared))), gate: None }
-    }
-
-    /// The same, which waits at a gate until others can know it.
-    pub(super) fn behind(self, gate: Gate) -> Self {
-        Self { gate: Some(gate), ..self }
+    /// An instance that is about to run, what it shares with others of the same application, and what it
+    /// waits at until others can know it.
+    pub(super) fn new(
+        instance: Instance,
+        shared: Option<ApplicationDirectory>,
+        gate: Gate,
+    ) -> Self {
+        Self { id: instance.id(), held: RefCell::new(Some((instance, shared))), gate }
     }
 
     /// Writes down that the sandbox is up (R142). From here on its first process holds the locks: one
@@ -63,8 +62,6 @@ impl Running {
             // Whoever reads it copes with none.
             instance.write_started(init, namespaces).ok();
         }
-        if let Some(gate) = &self.gate {
-            gate.open();
-        }
+        self.gate.open();
     }
 }

@@ -3,11 +3,9 @@
 //! brought together, in the order that the rules have (R75).
 
 mod attached;
-pub mod buses;
 mod description;
 mod documents;
 mod error;
-pub(super) mod gate;
 mod session;
 mod shelf;
 
@@ -20,8 +18,8 @@ use attached::Attached;
 use description::{Facts, describe};
 use documents::Portal;
 pub use error::RunError;
-use gate::Gate;
 
+use super::buses;
 use super::choice::{self, Choice};
 use super::context::Context;
 use super::context::condition::Conditions;
@@ -30,6 +28,7 @@ use super::dconf;
 use super::deploy::{Deploy, DeployError};
 use super::files::{self, PassedObject, Session, Wanted as WantedFiles};
 use super::forward::{Documents, View, forward};
+use super::gate::Gate;
 use super::installation::{Defaults, Installations};
 use super::instance::application::ApplicationDirectory;
 use super::instance::{Instances, mount_info, shared_memory};
@@ -298,7 +297,7 @@ pub fn plan(
     payload.directories = variables::starting_points(options.directory.as_deref(), caller)?;
 
     let gate = Gate::add(&mut sandbox)?;
-    let instance = Running::new(instance, shared).behind(gate);
+    let instance = Running::new(instance, shared, gate);
     Ok(Plan { sandbox, instance, proxy, notices })
 }
 

@@ -8,6 +8,7 @@ use rustix::io::Errno;
 
 use crate::command::CommandError;
 use crate::environment::EnvironmentError;
+use crate::flatpak::buses::BusesError;
 use crate::flatpak::choice::ChoiceError;
 use crate::flatpak::context::ContextError;
 use crate::flatpak::data::DataError;
@@ -15,6 +16,7 @@ use crate::flatpak::deploy::DeployError;
 use crate::flatpak::directory::DirectoryError;
 use crate::flatpak::extension::relative::RelativeError;
 use crate::flatpak::files::SessionError;
+use crate::flatpak::gate::GateError;
 use crate::flatpak::info_file::PathError;
 use crate::flatpak::instance::InstanceError;
 use crate::flatpak::metadata::MetadataError;
@@ -165,4 +167,10 @@ pub enum BuildError {
     /// The sandbox cannot be described.
     #[error(transparent)]
     Sandbox(#[from] SandboxError),
+    /// A message bus that was asked for is not to be had.
+    #[error(transparent)]
+    Buses(#[from] BusesError),
+    /// There is nothing to hold it back with until it is known.
+    #[error(transparent)]
+    Gate(#[from] GateError),
 }

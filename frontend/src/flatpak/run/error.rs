@@ -1,17 +1,15 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! Why an application does not run, in words for people.
 
-use rustix::io::Errno;
-
-use crate::bus::supply::SupplyError;
 use crate::command::CommandError;
 use crate::environment::EnvironmentError;
+use crate::flatpak::buses::BusesError;
 use crate::flatpak::choice::ChoiceError;
-use crate::flatpak::context::bus::BusNameError;
 use crate::flatpak::data::DataError;
 use crate::flatpak::deploy::DeployError;
 use crate::flatpak::files::SessionError;
 use crate::flatpak::forward::ForwardError;
+use crate::flatpak::gate::GateError;
 use crate::flatpak::info_file::PathError;
 use crate::flatpak::instance::InstanceError;
 use crate::flatpak::library_cache::LibraryCacheError;
@@ -73,15 +71,12 @@ pub enum RunError {
     /// A variable cannot be.
     #[error(transparent)]
     Environment(#[from] EnvironmentError),
-    /// Its name cannot be one on a bus.
-    #[error(transparent)]
-    BusName(#[from] BusNameError),
     /// A message bus that it cannot do without is not to be had.
     #[error(transparent)]
-    Buses(#[from] SupplyError),
+    Buses(#[from] BusesError),
     /// There is nothing to hold it back with until it is known.
-    #[error("cannot make a pipe\n{0}")]
-    Gate(Errno),
+    #[error(transparent)]
+    Gate(#[from] GateError),
     /// There is no filter for system calls.
     #[error(transparent)]
     Seccomp(#[from] SeccompError),

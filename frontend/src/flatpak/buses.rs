@@ -3,14 +3,13 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::RunError;
+use super::context::Resolved;
+use super::context::bus::{BusNameError, BusPolicies};
+use super::reference::Id;
 use crate::bus::filter::{Filter, Identity};
 use crate::bus::kind::Kind;
 use crate::bus::proxy::Pending;
-use crate::bus::supply::{self, Supply, Wanted};
-use crate::flatpak::context::Resolved;
-use crate::flatpak::context::bus::BusNameError;
-use crate::flatpak::reference::Id;
+use crate::bus::supply::{self, Supply, SupplyError, Wanted};
 use crate::permission::Socket;
 use crate::socket::Wiring;
 
@@ -27,6 +26,18 @@ pub struct Options {
     pub verbose: bool,
 }
 
+/// Why a sandbox does not get its buses.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum BusesError {
+    /// A name cannot be one on a bus.
+    #[error(transparent)]
+    Name(#[from] BusNameError),
+    /// One that was asked for cannot be had.
+    #[error(transparent)]
+    Supply(#[from] SupplyError),
+}
+
 /// Adds the buses of an application to its sandbox, and gives the proxy that is to be started. `info` is the
 /// text of its `.flatpak-info`.
 pub(super) fn supply(
@@ -36,9 +47,37 @@ pub(super) fn supply(
     resolved: &Resolved,
     info: Vec<u8>,
     wiring: &mut Wiring<'_>,
-) -> Result<Option<Pending>, RunError> {
+) -> Result<Option<Pending>, BusesError> {
     let wanted = wanted(options, id.as_str(), is_sandboxed, resolved, info)?;
     Ok(supply::prepare(wanted, wiring)?)
+}
+
+/// Adds the buses of a build: whole ones as applications have them, the others only if names are granted on the
+/// command line, which gave `typed` (R263).
+pub(super) fn supply_build(
+    log: BTreeSet<Kind>,
+    id: &Id,
+    typed: &Resolved,
+    resolved: &Resolved,
+    info: Vec<u8>,
+    wiring: &mut Wiring<'_>,
+) -> Result<Option<Pending>, BusesError> {
+    let (options, resolved) = of_build(log, typed, resolved);
+    supply(&options, id, false, &resolved, info, wiring)
+}
+
+/// What a build gets, as if it were an application.
+fn of_build(log: BTreeSet<Kind>, typed: &Resolved, resolved: &Resolved) -> (Options, Resolved) {
+    let granted = |names: &BusPolicies| names.granted().next().is_some();
+    let mut resolved = resolved.clone();
+    let permissions = &mut resolved.permissions;
+    if !granted(&typed.permissions.system_names) {
+        permissions.system_names = BusPolicies::default();
+    }
+    // What is whole needs no filter, and is not to be taken back.
+    let session = (!permissions.sockets.contains(&Socket::SessionBus))
+        .then(|| granted(&typed.permissions.session_names));
+    (Options { session, accessibility: Some(false), log, verbose: false }, resolved)
 }
 
 /// What an application is to get.
@@ -120,6 +159,23 @@ mod tests {
         let expected = [(Kind::Session, true), (Kind::System, true), (Kind::Accessibility, false)];
         assert_eq!(kinds(&wanted), expected);
         assert!(!wanted.asked);
+    }
+
+    #[test]
+    fn r263_a_build_has_the_buses_of_its_command_line() {
+        let kinds_of = |typed: &str, all: &str| {
+            let (options, resolved) = of_build(BTreeSet::new(), &resolved(typed), &resolved(all));
+            let wanted = wanted(&options, APP, false, &resolved, Vec::new()).unwrap();
+            (kinds(&wanted), wanted.asked)
+        };
+        let (session, system) =
+            ("[Session Bus Policy]\na.b=talk\n", "[System Bus Policy]\na.b=talk\n");
+        assert_eq!(kinds_of("", &format!("{session}{system}")), (vec![], false));
+        assert_eq!(kinds_of(session, session), (vec![(Kind::Session, false)], true));
+        assert_eq!(kinds_of(system, system), (vec![(Kind::System, false)], true));
+        let whole = "[Context]\nsockets=session-bus;system-bus;\n";
+        let expected = vec![(Kind::Session, true), (Kind::System, true)];
+        assert_eq!(kinds_of("", whole), (expected, false));
     }
 
     #[test]

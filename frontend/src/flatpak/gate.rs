@@ -4,27 +4,41 @@
 
 use std::os::fd::OwnedFd;
 
+use rustix::io::Errno;
 use rustix::pipe::PipeFlags;
 use stockade_protocol::request::Gate as Request;
 
-use super::RunError;
-use crate::sandbox::Sandbox;
+use crate::sandbox::{Sandbox, SandboxError};
+
+/// Why nothing can be held back.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum GateError {
+    /// There is no pipe.
+    #[error(
+        "cannot hold the application back until it can be known\n{0}\nsee the limit on open files"
+    )]
+    Pipe(Errno),
+    /// The sandbox has no room for it.
+    #[error(transparent)]
+    Sandbox(#[from] SandboxError),
+}
 
 /// The gate before an application. If nobody opens it, the application does not run.
 #[derive(Debug)]
-pub(in crate::flatpak) struct Gate(OwnedFd);
+pub(super) struct Gate(OwnedFd);
 
 impl Gate {
     /// Adds one to a sandbox.
-    pub(super) fn add(sandbox: &mut Sandbox) -> Result<Self, RunError> {
-        let (read, write) = rustix::pipe::pipe_with(PipeFlags::CLOEXEC).map_err(RunError::Gate)?;
+    pub(super) fn add(sandbox: &mut Sandbox) -> Result<Self, GateError> {
+        let (read, write) = rustix::pipe::pipe_with(PipeFlags::CLOEXEC).map_err(GateError::Pipe)?;
         let source = sandbox.add_descriptor(read)?;
         sandbox.request.supervision.gates.push(Request { source, end_opens: false });
         Ok(Self(write))
     }
 
     /// Lets the application run.
-    pub(in crate::flatpak) fn open(&self) {
+    pub(super) fn open(&self) {
         // An application that has ended meanwhile does not wait.
         rustix::io::write(&self.0, &[1]).ok();
     }
