@@ -3,7 +3,7 @@
 //! writing (R263).
 //!
 //! It is made for being the same everywhere: of the session, of the host's files and of its fonts nothing
-//! is there that was not asked for. There are no message buses yet.
+//! is there that was not asked for.
 
 mod base;
 mod bind;
