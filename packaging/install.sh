@@ -80,6 +80,7 @@ fi
 install -d -m 0755 "$root/bin" "${helper%/*}"
 install -m 0755 "$BUILD/stockade" "$BUILD/stockade-bwrap" "$root/bin/"
 # A new file without privilege takes the place of an old one with it, never the other way round.
+trap 'rm -f "$helper.new"' EXIT
 install -m 0755 "$BUILD/stockade-helper" "$helper.new"
 case $mode in
 caps)

@@ -57,7 +57,44 @@ pub struct Identity<'a> {
     pub sandboxed: bool,
 }
 
+/// Names of services that the session trusts, with all below them. Whoever may own a name may also call those who
+/// have it, whatever their interfaces are, and speak for them.
+const SERVICES: [&str; 22] = [
+    "ca.desrt.dconf",
+    "org.a11y",
+    "org.freedesktop.Accounts",
+    "org.freedesktop.DBus",
+    "org.freedesktop.FileManager1",
+    "org.freedesktop.Flatpak",
+    "org.freedesktop.Notifications",
+    "org.freedesktop.PolicyKit1",
+    "org.freedesktop.ScreenSaver",
+    "org.freedesktop.host",
+    "org.freedesktop.impl",
+    "org.freedesktop.login1",
+    "org.freedesktop.portal",
+    "org.freedesktop.secrets",
+    "org.freedesktop.systemd1",
+    "org.gnome.Mutter",
+    "org.gnome.SessionManager",
+    "org.gnome.SettingsDaemon",
+    "org.gnome.Shell",
+    "org.gnome.keyring",
+    "org.kde.KWin",
+    "org.kde.plasmashell",
+];
+
 impl Identity<'_> {
+    /// Whether the id is, has below it, or lies below the name of a service: then it is no name to own. Who makes
+    /// an application chooses its id.
+    #[must_use]
+    pub fn is_of_a_service(self) -> bool {
+        let below = |name: &str, of: &str| {
+            name.strip_prefix(of).is_some_and(|rest| rest.is_empty() || rest.starts_with('.'))
+        };
+        SERVICES.iter().any(|service| below(self.id, service) || below(service, self.id))
+    }
+
     /// The names that are its own.
     fn own(self) -> Result<[BusName; 2], BusNameError> {
         let below = if self.sandboxed { "Sandboxed.*" } else { "*" };
@@ -161,6 +198,7 @@ impl Filter {
     }
 
     fn own(&mut self, identity: Option<Identity<'_>>) -> Result<(), BusNameError> {
+        let identity = identity.filter(|identity| !identity.is_of_a_service());
         let own = identity.map(Identity::own).transpose()?;
         let own = own.into_iter().flatten().map(|name| Rule::Policy(BusPolicy::Own, name));
         self.rules.extend(own);
@@ -202,6 +240,27 @@ mod tests {
 
     fn options(filter: &Filter) -> Vec<String> {
         filter.options().collect()
+    }
+
+    #[test]
+    fn t73_an_id_of_a_service_is_no_name_to_own() {
+        let own = |id: &str| {
+            let identity = Identity { id, sandboxed: false };
+            let filter = Filter::session(Some(identity), &BusPolicies::default()).unwrap();
+            filter.options().any(|option| option.starts_with("--own="))
+        };
+        for id in [
+            "org.freedesktop.systemd1",
+            "org.freedesktop.portal.Documents",
+            "org.freedesktop.impl.portal.PermissionStore",
+            "org.freedesktop",
+            "org.a11y.Bus",
+        ] {
+            assert!(!own(id), "{id}");
+        }
+        for id in ["org.freedesktop.systemd1x", "org.example.App", "org.gnome.ShellX.App"] {
+            assert!(own(id), "{id}");
+        }
     }
 
     #[test]

@@ -10,6 +10,7 @@ use crate::bus::filter::{Filter, Identity};
 use crate::bus::kind::Kind;
 use crate::bus::proxy::Pending;
 use crate::bus::supply::{self, Supply, SupplyError, Wanted};
+use crate::message::Notice;
 use crate::permission::Socket;
 use crate::socket::Wiring;
 
@@ -48,6 +49,14 @@ pub(super) fn supply(
     info: Vec<u8>,
     wiring: &mut Wiring<'_>,
 ) -> Result<Option<Pending>, BusesError> {
+    let identity = Identity { id: id.as_str(), sandboxed: is_sandboxed };
+    if identity.is_of_a_service() {
+        wiring.notices.push(Notice::Warning(format!(
+            "the application cannot have its name on the message buses\n\
+             {id} belongs to a service that the session trusts, and it could speak with that or for it\n\
+             do not use it unless you know who made it"
+        )));
+    }
     let wanted = wanted(options, id.as_str(), is_sandboxed, resolved, info)?;
     Ok(supply::prepare(wanted, wiring)?)
 }

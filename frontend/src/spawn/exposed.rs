@@ -19,6 +19,7 @@ use super::request::is_component;
 use crate::caller::Caller;
 use crate::filesystem::export::Reserved;
 use crate::filesystem::grant::path_of;
+use crate::filesystem::token::{Access as Granted, Place};
 use crate::flatpak::beneath::{self, Links};
 use crate::flatpak::choice;
 use crate::flatpak::data;
@@ -35,8 +36,26 @@ pub struct View<'a> {
     parent: &'a Parent,
     /// `$XDG_RUNTIME_DIR` on the host.
     runtime_directory: PathBuf,
-    /// What the caller does not see though it may see what it lies in.
+    /// What the caller does not have like what it lies in. If that is not known, no directory is shown.
+    exceptions: Option<Exceptions>,
+}
+
+/// What an instance has otherwise than the directory it lies in.
+#[derive(Debug)]
+struct Exceptions {
+    /// It does not see it.
     hidden: Vec<PathBuf>,
+    /// It may not write to it.
+    read_only: Vec<PathBuf>,
+}
+
+impl Exceptions {
+    /// Whether a directory has any in it.
+    fn has(&self, path: &Path, writable: bool) -> bool {
+        let below = |places: &[PathBuf]| places.iter().any(|place| place.starts_with(path));
+        // One that is read-only as a whole is not written to anyway.
+        below(&self.hidden) || writable && below(&self.read_only)
+    }
 }
 
 /// An object of the host, `O_PATH`.
@@ -93,13 +112,11 @@ impl<'a> View<'a> {
     /// What the instance may show that was started in this environment.
     #[must_use]
     pub fn new(parent: &'a Parent, caller: &Caller) -> Self {
-        let hidden = hidden(parent, caller).into_iter();
-        // They may be named by other paths than the one that the kernel reports.
-        let hidden = hidden.map(|path| std::fs::canonicalize(&path).unwrap_or(path)).collect();
+        let exceptions = exceptions(parent, caller);
         let runtime_directory = caller.runtime_directory();
         let runtime_directory =
             std::fs::canonicalize(&runtime_directory).unwrap_or(runtime_directory);
-        Self { parent, runtime_directory, hidden }
+        Self { parent, runtime_directory, exceptions }
     }
 
     /// What has a name in the directory of the application that is for this (R246).
@@ -146,7 +163,7 @@ impl<'a> View<'a> {
         if Reserved::APPLICATION.refuses(&path) {
             return Err(ExposeError::Reserved(path));
         }
-        if directory && self.hidden.iter().any(|hidden| hidden.starts_with(&path)) {
+        if directory && self.exceptions.as_ref().is_none_or(|all| all.has(&path, writable)) {
             return Err(ExposeError::Hiding(path));
         }
         let object = open(&path).map_err(|_| ExposeError::Elsewhere(path.clone()))?;
@@ -203,8 +220,9 @@ impl<'a> View<'a> {
 }
 
 /// What the instance does not see though it may see what it lies in: the data of other applications,
-/// what is installed and runs (R65, R128), and what was taken back of something granted.
-fn hidden(parent: &Parent, caller: &Caller) -> Vec<PathBuf> {
+/// what is installed and runs (R65, R128), and what was taken back of something granted, or granted for reading. None
+/// if the permissions that it was started with cannot be read any more.
+fn exceptions(parent: &Parent, caller: &Caller) -> Option<Exceptions> {
     let (installations, _) = Installations::discover(caller);
     let mut hidden = vec![
         data::applications(caller),
@@ -213,22 +231,26 @@ fn hidden(parent: &Parent, caller: &Caller) -> Vec<PathBuf> {
         // R97.
         "/tmp/.X11-unix".into(),
     ];
-    let mut context = parent.typed.clone();
     let all: Vec<_> = installations.iter().collect();
     let commit = parent.commit.as_deref().map(std::ffi::OsStr::new);
-    // What of these cannot be read now is not what the instance was started with either.
-    if let Ok(Some(deploy)) = choice::find(&all, &parent.reference, commit) {
-        let layers = permissions::overridden(&deploy, installations.defaults(), &mut Vec::new());
-        if let Ok(mut layers) = layers {
-            layers.merge(&context);
-            context = layers;
-        }
-    }
+    let deploy = choice::find(&all, &parent.reference, commit).ok().flatten()?;
+    let mut context =
+        permissions::overridden(&deploy, installations.defaults(), &mut Vec::new()).ok()?;
+    context.merge(&parent.typed);
     let user_dirs = caller.config_home().join("user-dirs.dirs");
-    let user_dirs = || std::fs::read(&user_dirs).unwrap_or_default();
-    let taken = context.filesystems.denied();
-    hidden.extend(taken.filter_map(|place| path_of(place, caller, user_dirs).ok().flatten()));
-    hidden
+    let path_of = |place: &Place| {
+        let user_dirs = || std::fs::read(&user_dirs).unwrap_or_default();
+        path_of(place, caller, user_dirs).ok().flatten()
+    };
+    hidden.extend(context.filesystems.denied().filter_map(path_of));
+    let granted = context.filesystems.granted();
+    let read_only = granted.filter(|(_, access)| *access == Granted::ReadOnly);
+    let read_only = read_only.filter_map(|(place, _)| path_of(place)).collect();
+    // They may be named by other paths than the one that the kernel reports.
+    let real = |places: Vec<PathBuf>| {
+        places.into_iter().map(|path| std::fs::canonicalize(&path).unwrap_or(path)).collect()
+    };
+    Some(Exceptions { hidden: real(hidden), read_only: real(read_only) })
 }
 
 /// Opens an object of the host, without following any link.

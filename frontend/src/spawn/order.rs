@@ -3,6 +3,7 @@
 
 use std::collections::BTreeMap;
 use std::ffi::{CString, OsStr, OsString};
+use std::fs::File;
 use std::io::{Seek as _, Write as _};
 use std::os::fd::OwnedFd;
 use std::os::unix::ffi::OsStrExt as _;
@@ -100,6 +101,13 @@ impl Launch {
         let highest = objects.descriptors.keys().max().copied().unwrap_or_default();
         let next = highest.checked_add(1).ok_or(LaunchError::Numbers)?.max(FIRST);
         order.descriptors.extend(objects.descriptors);
+        // Those that are missing would be this service's own.
+        for number in 0..FIRST {
+            if order.descriptors.iter().all(|(given, _)| *given != number) {
+                let null = File::options().read(true).write(true).open("/dev/null")?;
+                order.descriptors.push((number, null.into()));
+            }
+        }
         let mut free = Free { next, order: &mut order };
         let mut numbers = Numbers::default();
 

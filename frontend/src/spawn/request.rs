@@ -127,7 +127,9 @@ impl Request {
     pub fn own(&mut self, names: Vec<String>, id: &str) -> Result<(), RequestError> {
         let prefix = format!("{id}.");
         let own = names.into_iter().map(|name| {
-            let checked = BusName::new(&name).ok().filter(|_| name.starts_with(&prefix));
+            // One that ends in `.*` would be the application itself.
+            let is_part = name.starts_with(&prefix) && !name.ends_with(".*");
+            let checked = BusName::new(&name).ok().filter(|_| is_part);
             checked.ok_or_else(|| RequestError::AccessibilityName { name, prefix: prefix.clone() })
         });
         self.accessibility_names = own.collect::<Result<_, _>>()?;

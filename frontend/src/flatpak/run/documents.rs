@@ -5,12 +5,18 @@
 use std::os::fd::{BorrowedFd, OwnedFd};
 use std::path::{Path, PathBuf};
 
+use rustix::fs::OFlags;
+
 use crate::caller::Caller;
+use crate::flatpak::beneath::{self, Links};
 use crate::flatpak::forward::{self, DocumentKind};
 use crate::flatpak::reference::Id;
 use crate::message::{Notice, shown};
 use crate::portal::documents::{Documents, Manner};
-use crate::sandbox::open_path;
+use crate::sandbox::{SandboxError, open_path};
+
+/// Where it is in the runtime directory.
+const DIRECTORY: &str = "doc";
 
 /// What an application may do with a file that the user gives it.
 const PERMISSIONS: [&str; 2] = ["read", "write"];
@@ -45,20 +51,31 @@ impl Portal {
                 return None;
             }
         };
-        if !mount_point.is_absolute() {
+        // R326. Who only pretends to be that service, or finds a way to be it, must not choose what an
+        // application sees.
+        let expected = caller.runtime_directory().join(DIRECTORY);
+        if mount_point != expected {
             warn(format!(
-                "cannot use the documents portal\nit is at {}, which is no path from the root",
-                shown(&mount_point)
+                "cannot use the documents portal\nit says that it is at {}, and belongs at {}",
+                shown(&mount_point),
+                shown(&expected)
             ));
             return None;
         }
         // It is there for every id, and made by nobody (R327).
-        match open_path(&mount_point.join("by-app").join(id.as_str())) {
+        let below = Path::new(DIRECTORY).join("by-app").join(id.as_str());
+        let opened = open_path(&caller.runtime_directory()).and_then(|directory| {
+            let flags = OFlags::PATH | OFlags::DIRECTORY;
+            let path = expected.join("by-app").join(id.as_str());
+            beneath::open(&directory, &below, flags, Links::Refused)
+                .map_err(|errno| SandboxError::Open { path, errno })
+        });
+        match opened {
             Ok(directory) => Some(Self {
                 documents,
                 application: id.clone(),
                 directory,
-                mount_point: caller.sandbox_runtime_directory().join("doc"),
+                mount_point: caller.sandbox_runtime_directory().join(DIRECTORY),
             }),
             Err(error) => {
                 warn(error.to_string());

@@ -2,6 +2,7 @@
 use super::*;
 use crate::caller::tests::caller;
 use crate::filesystem::locate::tests::Scratch;
+use crate::flatpak::deploy::tests::{COMMIT, install};
 use crate::sandbox::open_path;
 use crate::spawn::parent::tests::parent;
 use std::fs::File;
@@ -9,6 +10,9 @@ use std::os::unix::fs::symlink;
 
 fn sandbox(scratch: &Scratch, more: &str) -> (Parent, Caller) {
     let mut parent = parent(more);
+    let name = parent.reference.to_string();
+    install(scratch, "home/.local/share/flatpak", &name, "[Application]\nname=org.example.App\n");
+    parent.commit = Some(COMMIT.to_owned());
     parent.data = Some(scratch.directory("home/.var/app/org.example.App"));
     parent.app_files = Some(scratch.directory("app"));
     let home = scratch.join("home");
@@ -98,20 +102,30 @@ fn r249_a_descriptor_is_the_object_and_not_its_path() {
 #[test]
 fn r249_what_the_caller_does_not_see_is_not_shown_with_what_it_is_in() {
     let scratch = Scratch::new();
-    let more = "extra-args=--filesystem=home;--nofilesystem=~/private/keys;\n";
+    let more = "extra-args=--filesystem=home;--nofilesystem=~/private/keys;\
+        --filesystem=~/docs/work:ro;\n";
     let (parent, caller) = sandbox(&scratch, more);
     scratch.directory("home/private/keys");
     scratch.directory("home/private/other");
+    scratch.directory("home/docs/work");
+    scratch.directory("home/docs/other");
     scratch.directory("home/.var/app/org.example.Other");
     scratch.directory("home/.local/share/flatpak/app");
     let view = View::new(&parent, &caller);
     let passed = |path: &str| view.passed(&open_path(&scratch.join(path)).unwrap());
-    for path in
-        ["home", "home/.var", "home/.var/app", "home/private", "home/private/keys", "run", ""]
-    {
+    for path in [
+        "home",
+        "home/.var",
+        "home/.var/app",
+        "home/private",
+        "home/private/keys",
+        "home/docs",
+        "run",
+        "",
+    ] {
         assert!(matches!(passed(path), Err(ExposeError::Hiding(_))), "{path}");
     }
-    for path in ["home/private/other", "home/.var/app/org.example.App", "app"] {
+    for path in ["home/private/other", "home/docs/other", "home/.var/app/org.example.App", "app"] {
         assert!(passed(path).is_ok(), "{path}");
     }
     for path in ["/", "/usr", "/etc", "/proc"] {
@@ -123,6 +137,19 @@ fn r249_what_the_caller_does_not_see_is_not_shown_with_what_it_is_in() {
         );
         assert!(odd, "{path}");
     }
+}
+
+#[test]
+fn r249_without_its_permissions_nobody_knows_what_an_instance_sees() {
+    let scratch = Scratch::new();
+    let (mut parent, caller) = sandbox(&scratch, "");
+    let file = open_path(&scratch.file("home/d/file", "")).unwrap();
+    let directory = open_path(&scratch.join("home/d")).unwrap();
+    assert!(View::new(&parent, &caller).passed(&directory).is_ok());
+    parent.commit = Some(COMMIT.replace('0', "1"));
+    let view = View::new(&parent, &caller);
+    assert!(matches!(view.passed(&directory), Err(ExposeError::Hiding(_))));
+    assert!(view.passed(&file).is_ok());
 }
 
 #[test]

@@ -16,10 +16,12 @@ fn id() -> Id {
 }
 
 /// The portal that is found where a mock plays it, and what is said about it.
-fn find<T: Send + 'static>(mock: &Mock<T>) -> (Option<Portal>, Vec<Notice>) {
+fn find<T: Send + 'static>(mock: &Mock<T>, runtime: &Scratch) -> (Option<Portal>, Vec<Notice>) {
     let address = Address::at(&mock.socket());
     let address = address.text().to_str().unwrap();
-    let caller = caller(Path::new("/home/u"), &[("DBUS_SESSION_BUS_ADDRESS", address)]);
+    let runtime = runtime.0.to_str().unwrap();
+    let variables = [("DBUS_SESSION_BUS_ADDRESS", address), ("XDG_RUNTIME_DIR", runtime)];
+    let caller = caller(Path::new("/home/u"), &variables);
     let mut notices = Vec::new();
     (Portal::find(&id(), &caller, &mut notices), notices)
 }
@@ -39,7 +41,7 @@ fn r100_an_application_gets_its_own_directory() {
     let own = scratch.directory("doc/by-app/org.a.App");
     let mount_point = scratch.join("doc");
     let mock = Mock::new(move |peer| tell_mount_point(peer, &mount_point));
-    let (portal, notices) = find(&mock);
+    let (portal, notices) = find(&mock, &scratch);
     assert_eq!(notices, []);
     let portal = portal.unwrap();
     assert_eq!(portal.mount_point(), Path::new("/run/user/1000/doc"));
@@ -64,7 +66,7 @@ fn r230_files_are_for_the_application_to_read_and_write() {
             call
         })
     });
-    let mut portal = find(&mock).0.unwrap();
+    let mut portal = find(&mock, &scratch).0.unwrap();
     let file = File::open(scratch.file("file", "")).unwrap();
     let directory = File::open(&scratch.0).unwrap();
     assert_eq!(portal.add(file.as_fd(), DocumentKind::File).unwrap(), "1f");
@@ -87,7 +89,7 @@ fn r232_why_a_file_is_not_taken_is_told_in_a_line() {
         let call = asked(peer, "AddFull");
         peer.refuse(&call, "org.freedesktop.portal.Error.InvalidArgument", "Invalid fd passed");
     });
-    let mut portal = find(&mock).0.unwrap();
+    let mut portal = find(&mock, &scratch).0.unwrap();
     let directory = File::open(&scratch.0).unwrap();
     let mut add = |kind| portal.add(directory.as_fd(), kind).unwrap_err();
     let old = "the version of the documents portal is 3, which knows only files";
@@ -102,11 +104,11 @@ fn r100_a_portal_that_is_missing_is_not_missed() {
         let call = asked(peer, "GetMountPoint");
         peer.refuse(&call, "org.freedesktop.DBus.Error.ServiceUnknown", "nobody");
     });
-    let (portal, notices) = find(&mock);
+    let scratch = Scratch::new();
+    let (portal, notices) = find(&mock, &scratch);
     assert!(portal.is_none());
     assert_eq!(notices, []);
     // Without a bus neither.
-    let scratch = Scratch::new();
     let caller = caller(&scratch.0, &[("XDG_RUNTIME_DIR", scratch.0.to_str().unwrap())]);
     let mut notices = Vec::new();
     assert!(Portal::find(&id(), &caller, &mut notices).is_none());
@@ -114,8 +116,8 @@ fn r100_a_portal_that_is_missing_is_not_missed() {
 }
 
 /// What is said about a portal that is found so.
-fn warned(talk: impl FnOnce(&mut Peer) + Send + 'static) -> String {
-    let (portal, notices) = find(&Mock::new(talk));
+fn warned(runtime: &Scratch, talk: impl FnOnce(&mut Peer) + Send + 'static) -> String {
+    let (portal, notices) = find(&Mock::new(talk), runtime);
     assert!(portal.is_none());
     let [Notice::Warning(text)] = &notices[..] else { panic!("{notices:?}") };
     text.strip_suffix("\nthe application starts without documents").unwrap().to_owned()
@@ -123,17 +125,30 @@ fn warned(talk: impl FnOnce(&mut Peer) + Send + 'static) -> String {
 
 #[test]
 fn r100_a_portal_that_fails_is_told() {
-    let said = warned(|peer| {
+    let scratch = Scratch::new();
+    let said = warned(&scratch, |peer| {
         peer.welcome();
         let call = asked(peer, "GetMountPoint");
         peer.refuse(&call, "org.freedesktop.DBus.Error.Failed", "no fuse");
     });
     assert_eq!(said, "cannot find out where documents are\nno fuse");
-    let scratch = Scratch::new();
-    let missing = scratch.join("doc");
-    let expected = format!("cannot open {}/by-app/org.a.App\nNo such file", missing.display());
-    let said = warned(move |peer| tell_mount_point(peer, &missing));
+    let mount_point = scratch.join("doc");
+    let expected = format!("cannot open {}/by-app/org.a.App\nNo such file", mount_point.display());
+    let said = warned(&scratch, move |peer| tell_mount_point(peer, &mount_point));
     assert!(said.starts_with(&expected), "{said}");
-    let said = warned(|peer| tell_mount_point(peer, Path::new("doc")));
-    assert!(said.contains("doc, which is no path from the root"), "{said}");
+}
+
+#[test]
+fn t73_a_portal_does_not_choose_what_an_application_sees() {
+    let scratch = Scratch::new();
+    let elsewhere = scratch.directory("elsewhere/by-app/org.a.App");
+    for wrong in ["doc", "/", "/home/u"].map(PathBuf::from).into_iter().chain([elsewhere.clone()]) {
+        let said = warned(&scratch, move |peer| tell_mount_point(peer, &wrong));
+        assert!(said.contains("belongs at"), "{said}");
+    }
+    scratch.directory("doc/by-app");
+    std::os::unix::fs::symlink(&elsewhere, scratch.join("doc/by-app/org.a.App")).unwrap();
+    let mount_point = scratch.join("doc");
+    let said = warned(&scratch, move |peer| tell_mount_point(peer, &mount_point));
+    assert!(said.starts_with("cannot open"), "{said}");
 }
