@@ -199,7 +199,7 @@ mod tests {
         let said = words(&launch);
         assert_eq!(said[..2], ["/x/stockade", "run"]);
         assert!(said.contains(&"--env-fd=3") && !said.join(" ").contains("evil"), "{said:?}");
-        let (3, environment) = launch.order.descriptors.remove(0) else { panic!() };
+        let (3, environment) = launch.order.descriptors.pop().unwrap() else { panic!() };
         let mut text = String::new();
         std::fs::File::from(environment).read_to_string(&mut text).unwrap();
         assert_eq!(text, "B=c\0LD_PRELOAD=evil\0");
@@ -226,7 +226,7 @@ mod tests {
         );
         let mut numbers: Vec<_> = launch.order.descriptors.iter().map(|it| it.0).collect();
         numbers.sort_unstable();
-        assert_eq!(numbers, [1, 40, 41, 42]);
+        assert_eq!(numbers, [0, 1, 2, 40, 41, 42]);
         assert_eq!(launch.left_out, [ExposeError::Kind]);
         assert!(launch.started.is_some());
 
