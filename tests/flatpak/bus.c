@@ -169,7 +169,7 @@ static size_t ask_bus(int bus, const char **error, const char *member)
 static int knock(const char *address)
 {
 	struct sockaddr_un place = { .sun_family = AF_UNIX };
-	struct timeval patience = { 10, 0 };
+	struct timeval patience = { 4, 0 };
 	int bus;
 
 	if (strncmp(address, "unix:path=", 10))
